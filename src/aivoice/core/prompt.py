@@ -1,0 +1,75 @@
+"""What a language model is asked: messages, passages, tools. Values only; the context window lives in `context`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model's wish to run a tool. `arguments` is canonical JSON text (sorted keys, no spaces)."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the conversation.
+
+    user: what the caller said (one message a turn). assistant: what the caller HEARD, with
+    ``[interrupted while saying: …]`` at the end where it was cut, and the tool calls made.
+    tool: `text` is the JSON result of `tool_call_id`; ``{"status": "unknown"}`` where nobody knows.
+    """
+
+    role: Role
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of the business's knowledge. score: 0…1, higher is closer."""
+
+    text: str
+    source: str
+    heading: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model and the core see it (the endpoint stays outside).
+
+    parameters: a JSON Schema object. fillers: sentences to bridge a slow call. time_limit_ms: bound of one run.
+    confirm: the caller must have said yes before it runs (implied by side_effects).
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(hash=False)
+    side_effects: bool
+    fillers: tuple[str, ...] = ()
+    time_limit_ms: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """All that a LanguageModel gets for one reply. Stable parts first, volatile last (prompt caches).
+
+    system: the rendered instructions. passages: retrieved knowledge, best first. call_time: the caller's wall
+    clock at the start of this turn, ISO 8601 with offset. turn: number of the turn being answered (0 = greeting).
+    """
+
+    system: str
+    tools: tuple[ToolSpec, ...]
+    messages: tuple[Message, ...]
+    passages: tuple[Passage, ...] = ()
+    state: str = ""
+    call_time: str = ""
+    turn: int = 0
