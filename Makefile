@@ -1,0 +1,49 @@
+# Each target sets up all that it needs from a fresh clone (scripts/setup.py) and is quick when run again.
+#   make call [AUDIO=file.wav] [BUSINESS=file.yaml]     make serve [PORT=8000]
+#   make test     make prove     make bench     make lock
+PYTHON ?= python3
+PORT ?= 8000
+BUSINESS ?= examples/dental/business.yaml
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help call serve test prove bench lint format lock clean setup-run setup-dev setup-bench
+
+help:
+	@sed -n '1,3p' Makefile; echo '  aivoice --help (in .venv/bin) explains the rest'
+
+setup-run:
+	@$(PYTHON) scripts/setup.py run
+
+setup-dev:
+	@$(PYTHON) scripts/setup.py dev
+
+setup-bench:
+	@$(PYTHON) scripts/setup.py bench
+
+call: setup-run
+	@$(BIN)/aivoice call $(BUSINESS) $(if $(AUDIO),--audio "$(AUDIO)")
+
+serve: setup-run
+	@$(BIN)/aivoice serve $(BUSINESS) --port $(PORT)
+
+test: setup-dev
+	@sh scripts/test.sh
+
+prove: setup-dev setup-bench
+	@$(BIN)/aivoice bench --prove
+
+bench: setup-bench
+	@.cache/bench-venv/bin/aivoice bench
+
+lint: setup-dev
+	@sh scripts/test.sh lint
+
+format: setup-dev
+	@$(BIN)/ruff check -q --fix-only . ; $(BIN)/ruff format -q .
+
+lock: setup-dev
+	@sh scripts/lock.sh
+
+clean:
+	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .coverage
