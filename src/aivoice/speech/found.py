@@ -101,6 +101,11 @@ def found(tokens: tuple[Token, ...], first: int, stop: int, value: T) -> Found[T
     return Found(value, tokens[first].start, tokens[stop - 1].end, is_negated(tokens, first))
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a space-separated list (word tables stay readable)."""
+    return frozenset(text.split())
+
+
 def words_at(tokens: tuple[Token, ...], index: int, *words: str) -> bool:
     """Whether exactly `words` stand at `index`."""
     if index < 0 or index + len(words) > len(tokens):

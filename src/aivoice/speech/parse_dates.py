@@ -93,7 +93,7 @@ def _next_day_of_month(reference: dt.date, day: int) -> dt.date | None:
 
 
 def _year(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
-    """"2026", "twenty twenty six", "two thousand and twenty six" → (2026, index after it)."""
+    """ "2026", "twenty twenty six", "two thousand and twenty six" → (2026, index after it)."""
     head = small(tokens, index)
     if head is not None and head[0] in (19, 20):
         tail = small(tokens, head[1])
@@ -113,7 +113,7 @@ def _day_number(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None
 
 
 def _month_and_day(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit | None:
-    """"november (the) twenty fourth (2026)" and "(the) 24th (of) november (2026)"."""
+    """ "november (the) twenty fourth (2026)" and "(the) 24th (of) november (2026)"."""
     month = MONTHS.get(word_at(tokens, index))
     day = None
     if month is not None:
@@ -135,7 +135,7 @@ def _month_and_day(tokens: tuple[Token, ...], index: int, reference: dt.date) ->
 
 
 def _numeric(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit | None:
-    """"2026-11-24", "11/24", "11/24/2026", "24.11.2026"."""
+    """ "2026-11-24", "11/24", "11/24/2026", "24.11.2026"."""
     parts: list[int] = []
     mark = ""
     stop = index
@@ -157,7 +157,7 @@ def _numeric(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit 
 
 
 def _weekday(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit | None:
-    """"wednesday", "this/next/coming wednesday", "a week from wednesday", "wednesday week", "wednesday the 25th"."""
+    """ "wednesday", "this/next/coming wednesday", "a week from wednesday", "wednesday week", "wednesday the 25th"."""
     which = ""
     at = index
     if word_at(tokens, at) in ("this", "next", "coming", "following"):
@@ -180,9 +180,7 @@ def _weekday(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit 
         monday = _shift(reference, -reference.weekday())
         return _one(_shift(monday, 7 + WEEKDAYS[word])), stop + 2
     dated = _month_and_day(tokens, stop, reference) or _numeric(tokens, stop, reference)
-    if dated is None and word_at(tokens, stop) == "the":
-        dated = _day_alone(tokens, stop, reference)
-    elif dated is None and ordinal(tokens, stop):
+    if dated is None and (word_at(tokens, stop) == "the" or ordinal(tokens, stop)):
         dated = _day_alone(tokens, stop, reference)
     if dated is None:
         return _one(day), stop
@@ -191,17 +189,19 @@ def _weekday(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit 
 
 
 def _day_alone(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit | None:
-    """"the twenty fourth", "the 24th", "24th" (an ordinal; "the first" and "a second" only after "the"/"on")."""
+    """ "the twenty fourth", "the 24th", "24th" (an ordinal; "the first" and "a second" only after "the"/"on")."""
     at = index + 1 if word_at(tokens, index) == "the" else index
     number = ordinal(tokens, at)
     if number is None or not 1 <= number[0] <= 31:
         return None
-    follows = word_at(tokens, number[1])
+    follows, before = word_at(tokens, number[1]), word_at(tokens, index - 1)
+    if before in MONTHS:
+        return None  # "february thirtieth": no such day, so no day at all
     spoken_small = number[0] <= 3 and not tokens[at].is_digits
     bare = at == index and not tokens[at].is_digits and number[1] == at + 1
     if follows in ("time", "thing", "one", "floor", "available", "opening", "appointment", "street", "avenue", "left"):
         return None
-    if (spoken_small and word_at(tokens, index - 1) not in ("on", "for")) or (bare and number[0] < 10):
+    if (spoken_small and before not in ("on", "for") and before not in WEEKDAYS) or (bare and number[0] < 10):
         return None
     made = _next_day_of_month(reference, number[0])
     return (_one(made), number[1]) if made is not None else None

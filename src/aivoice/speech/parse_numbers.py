@@ -1,4 +1,5 @@
-"""Spoken numbers to values: "twenty five" → 25, "one hundred and six", "two point five", "twenty-fourth", "1,250", "3rd".
+"""Spoken numbers to values: "twenty five" → 25, "one hundred and six", "two point five", "twenty-fourth", "1,250",
+"3rd".
 
 `find_numbers(text)` gives every number said; `cardinal` and `ordinal` read one at a token and are what the
 date, time, phone and address parsers stand on.
@@ -46,7 +47,8 @@ class Number:
 
 
 def small(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
-    """A number below 100 said in words at `index`: (value, index after it). "twenty five" → 25; "oh" is no number here."""
+    """A number below 100 said in words at `index`: (value, index after it). "twenty five" → 25; "oh" is no number
+    here."""
     word = word_at(tokens, index)
     if word in TENS:
         unit = UNITS.get(word_at(tokens, index + 1), 0) if word_at(tokens, index + 1) != "oh" else 0
@@ -59,7 +61,7 @@ def small(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
 
 
 def _grouped_digits(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
-    """"1,250" and "1250" at `index`; longer than 15 digits is not a quantity."""
+    """ "1,250" and "1250" at `index`; longer than 15 digits is not a quantity."""
     if index >= len(tokens) or not tokens[index].is_digits or len(tokens[index].word) > 15:
         return None
     digits, stop = tokens[index].word, index + 1
@@ -71,7 +73,7 @@ def _grouped_digits(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | 
 
 
 def _below_thousand(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
-    """"three hundred and five", "a hundred", "twelve hundred", "45"."""
+    """ "three hundred and five", "a hundred", "twelve hundred", "45"."""
     if word_at(tokens, index) == "a" and word_at(tokens, index + 1) in ("hundred", "thousand", "million"):
         head: tuple[int, int] | None = (1, index + 1)
     else:
@@ -104,7 +106,7 @@ def cardinal(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
 
 
 def ordinal(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
-    """"third", "twenty fourth", "24th" at `index` → (value, index after it), or None."""
+    """ "third", "twenty fourth", "24th" at `index` → (value, index after it), or None."""
     word, following = word_at(tokens, index), word_at(tokens, index + 1)
     if word in TENS and following in ORDINAL_UNITS:
         return TENS[word] + ORDINAL_UNITS[following], index + 2
@@ -117,7 +119,7 @@ def ordinal(tokens: tuple[Token, ...], index: int) -> tuple[int, int] | None:
 
 
 def _decimal(tokens: tuple[Token, ...], whole: tuple[int, int]) -> tuple[float, int]:
-    """"two point five", "2.5", after the whole part was read."""
+    """ "two point five", "2.5", after the whole part was read."""
     value, stop = whole
     digits = ""
     if stop < len(tokens) and tokens[stop].gap == "." and tokens[stop].is_digits:
