@@ -20,7 +20,7 @@ PERIOD_S = FRAME_MS / 1000
 SLOTS = 10
 """Groups the calls of one loop are spread over: at most this many timer wake-ups per 20 ms."""
 MAX_CATCH_UP = 10
-"""Missed ticks of a slot that are made up for at once (200 ms, what a jitter buffer absorbs); older ones are skipped."""
+"""Missed ticks of a slot made up for at once (200 ms, what a jitter buffer absorbs); older ones are skipped."""
 
 _log = logging.getLogger(__name__)
 
