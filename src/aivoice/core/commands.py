@@ -205,9 +205,10 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """For the record: where the turn's milliseconds went. stages: (name, µs) in order, their sum is mouth_to_ear.
+    """For the record: where the turn's milliseconds went, in µs from the end of the caller's speech.
 
-    answer: µs to the first sound of the answer itself (mouth_to_ear may be a filler's).
+    mouth_to_ear: to the agent's first sound, a filler's included. answer: to the first sound of the answer itself; equal
+    where no filler was needed. stages: (name, µs) in order; their sum is `answer`.
     """
 
     turn: int

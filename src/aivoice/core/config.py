@@ -16,28 +16,33 @@ class Endpointing:
 
     closed: a complete question, answer or farewell. open: could be complete. dangling: surely is not.
     spelling: a number, e-mail or name is being given piece by piece. The final transcript is waited for
-    at most `final_wait`; without any words the speech is forgotten after `wordless`.
+    at most `final_wait`. longest: bound of the adapted waits, inside the silence budget; only `spelling` may exceed it,
+    because the clip ``continuer`` ("mm-hm") then keeps the caller company. mumble: so much voice without words is
+    asked about ("I didn't catch that"), less is forgotten.
     """
 
     closed: int = 0
     open: int = 450
-    dangling: int = 1_600
-    spelling: int = 2_200
-    longest: int = 3_000
-    final_wait: int = 1_500
-    wordless: int = 700
+    dangling: int = 1_300
+    spelling: int = 2_600
+    longest: int = 1_300
+    final_wait: int = 1_200
+    mumble: int = 700
 
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
     """enabled: start replies on interims before the turn is decided. eager_interims: also while the VAD hears speech.
 
-    limit: most speculative generations a turn.
+    limit: most speculative generations a turn. settle: an interim that came earlier than this after the end of speech
+    may lack the last words and is not trusted before `stale`, when nothing newer has come.
     """
 
     enabled: bool = True
     eager_interims: bool = False
     limit: int = 3
+    settle: int = 140
+    stale: int = 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +122,34 @@ class Lease:
     renew_at: int = 20
 
 
+DEFAULT_CLIPS: dict[str, str] = {
+    "greeting": "Hello, thank you for calling. How can I help?",
+    "filler": "One moment, please.",
+    "filler.slow": "Thanks for waiting, I'm still on it.",
+    "continuer": "Mm-hm.",
+    "apology": "I'm sorry, I'm having a little trouble. Could you say that again?",
+    "apology.hearing": "I'm sorry, I didn't catch that. Could you say it again?",
+    "apology.goodbye": "I'm sorry, I'm having technical trouble. Please call again in a few minutes. Goodbye.",
+    "reprompt.1": "Are you still there?",
+    "reprompt.2": "I can't hear you. If you're there, please say something.",
+    "goodbye.silent": "I still can't hear you, so I'll hang up now. Please call again any time. Goodbye.",
+    "limit": "I'm sorry, we've reached the longest time for one call. Please call again. Goodbye.",
+    "credit": "I'm sorry, I have to end the call here. Please call again later. Goodbye.",
+    "transfer": "Of course. I'll put you through now.",
+    "transfer.failed": "I'm sorry, nobody is free right now. I can take a message instead. What shall I pass on?",
+    "emergency": "This sounds urgent. I'm putting you through right away.",
+    "goodbye": "Goodbye.",
+}
+"""Text of every ready-made clip the core may play; a business file replaces some."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallConfig:
     """One call's settings. clips: text of every ready-made clip by key (history needs their words).
 
-    Keys used by the core: greeting, filler, filler.<tool>, filler.slow, apology, apology.hearing, apology.goodbye,
-    reprompt.1, reprompt.2, goodbye.silent, limit, transfer, transfer.failed, emergency, goodbye.
+    Those missing come from DEFAULT_CLIPS; ``filler.<tool>`` bridges that tool.
     tts_streams_text: clauses may be pushed word by word. max_call: the call ends politely at this age.
+    patience: after so many failed turns in a row the call is handed over or ended politely.
     """
 
     system: str = ""
@@ -145,3 +171,8 @@ class CallConfig:
     history_words: int = 6_000
     max_call: int = 30 * 60_000
     transfer_wait: int = 30_000
+    patience: int = 3
+
+    def clip_text(self, key: str) -> str:
+        """Words of a ready-made clip."""
+        return self.clips.get(key) or DEFAULT_CLIPS.get(key, "")

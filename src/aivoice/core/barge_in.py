@@ -1,0 +1,54 @@
+"""The caller speaks while the agent does: yield, carry on, or wait for more words? Pure."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import Literal
+
+from aivoice.core.text import canonical, words
+
+Verdict = Literal["yield", "carry_on", "wait"]
+
+# Sounds and words that say "I am listening": they take no turn while the agent speaks.
+_BACKCHANNELS = frozenset(
+    """mm hm hmm mhm mmhm mm-hm uh huh uhhuh aha ah oh yeah yep yes yup ok okay right sure great good fine cool
+    alright i see got it gotcha nice perfect wow really mmm um er uh""".split()
+)
+_BACKCHANNEL_PHRASES = frozenset({"i see", "got it", "all right", "sounds good", "of course", "no problem", "makes sense", "oh okay i see"})
+# Words that take the floor, so that a sentence that begins with them is never taken for our own echo.
+_STOPPERS = frozenset("wait stop no nope sorry excuse hold actually but hello hey pardon what hang".split())
+_ECHO_SIMILARITY = 0.75
+
+
+def is_backchannel(text: str) -> bool:
+    """Only listening noises: "mm-hm", "yeah okay", "I see"."""
+    said = words(text.replace("-", " "))
+    if not said or len(said) > 4:
+        return False
+    return " ".join(said) in _BACKCHANNEL_PHRASES or all(word in _BACKCHANNELS and word != "i" for word in said)
+
+
+def is_echo(text: str, spoken: str) -> bool:
+    """Whether the transcript repeats what the agent is saying (≥ 2 words, three quarters of them in order)."""
+    said, ours = canonical(text), canonical(spoken)
+    if len(said) < 2 or not ours or said[0] in _STOPPERS:
+        return False
+    matcher = SequenceMatcher(None, said, ours, autojunk=False)
+    matched = sum(block.size for block in matcher.get_matching_blocks())
+    return matched / len(said) >= _ECHO_SIMILARITY
+
+
+def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool) -> Verdict:
+    """What to do with the words heard over the agent.
+
+    text: transcript since the agent was silenced. spoken: what the agent has been saying lately. speaking: the VAD
+    still hears the caller. expects_answer: the agent had just asked, so "yes" is an answer, not a backchannel.
+    """
+    said = words(text)
+    if not said:
+        return "wait"
+    if is_echo(text, spoken):
+        return "carry_on"
+    if is_backchannel(text) and not expects_answer:
+        return "wait" if speaking else "carry_on"
+    return "yield"

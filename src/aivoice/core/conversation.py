@@ -1,0 +1,339 @@
+"""The state of one conversation and the moves that change it. `rules` says when a move is due; `call` feeds events in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aivoice.core import commands as c
+from aivoice.core import events as e
+from aivoice.core.barge_in import Verdict, decide, is_backchannel, is_echo
+from aivoice.core.budget import LeaseClock
+from aivoice.core.config import CallConfig
+from aivoice.core.context import History
+from aivoice.core.ears import Ears
+from aivoice.core.endpointing import Expectation, expectation
+from aivoice.core.heard import cut
+from aivoice.core.intents import is_emergency, person_target, wanted_target, wants_person
+from aivoice.core.mouth import Mouth
+from aivoice.core.outbox import Outbox
+from aivoice.core.prompt import Message
+from aivoice.core.reply import After, Reply, ToolRun
+from aivoice.core.state import ConversationState
+from aivoice.core.text import join, same
+from aivoice.core.toolbox import Toolbox
+from aivoice.core.turn import Phase, phase
+from aivoice.core.waterfall import Marks
+
+_RECENT_WORDS = 14
+
+
+@dataclass(slots=True)
+class Contest:
+    """The caller speaks over the agent, who is silenced and keeps its place. at: since when. words_at: first words."""
+
+    at: int
+    words_at: int = 0
+    clip: int = 0
+    samples: int = 0
+    words: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Transferring:
+    attempt: int
+    target: str
+    since: int
+
+
+@dataclass(slots=True)
+class Decided:
+    """The last turn decided: what it takes to reopen it. prefix: its finals without the interim it was decided on."""
+
+    text: str = ""
+    prefix: str = ""
+    history: int = 0
+    final_owed: bool = False
+
+
+@dataclass(slots=True)
+class Conversation:
+    """turn: number of the last decided turn. idle_since: since when neither side has anything going, in µs.
+
+    heard_at, heard_end: when the last words came (µs) and up to which sample of the caller they reach.
+    """
+
+    config: CallConfig
+    out: Outbox
+    ears: Ears
+    mouth: Mouth
+    toolbox: Toolbox
+    history: History
+    state: ConversationState
+    lease: LeaseClock
+    turn: int = 0
+    answered_at: int = 0
+    up: bool = False
+    ended: bool = False
+    closing: bool = False
+    deaf: bool = False
+    contest: Contest | None = None
+    transferring: Transferring | None = None
+    decided: Decided = field(default_factory=Decided)
+    untold: list[ToolRun] = field(default_factory=list[ToolRun])
+    speculations: int = 0
+    reprompts: int = 0
+    failures: int = 0
+    idle_since: int = 0
+    continued: bool = False
+    eager: bool = False
+    heard_at: int = 0
+    heard_end: int = 0
+
+    @property
+    def phase(self) -> Phase:
+        return phase(
+            ended=self.ended,
+            up=self.up,
+            transferring=self.transferring is not None,
+            contested=self.contest is not None,
+            replying=self.committed() is not None,
+            speaking=self.ears.speaking,
+            words=bool(self.ears.text) or self.ears.owed,
+        )
+
+    def committed(self) -> Reply | None:
+        """The reply that has the floor, or None."""
+        reply = self.mouth.reply
+        return None if reply is None or reply.speculative else reply
+
+    def speculated(self) -> Reply | None:
+        reply = self.mouth.reply
+        return reply if reply is not None and reply.speculative else None
+
+    # ------------------------------------------------------------ the floor
+
+    def open_contest(self, now: int) -> None:
+        """Silence the agent at once and wait for what the caller says."""
+        self.contest = Contest(now)
+        self.out.emit(c.Hold())
+
+    def verdict(self) -> Verdict:
+        """What the words so far decide."""
+        reply = self.committed()
+        spoken = reply.recent_words(_RECENT_WORDS) if reply else ""
+        return decide(self.ears.text, spoken=spoken, speaking=self.ears.speaking, expects_answer=self._just_asked())
+
+    def _just_asked(self) -> bool:
+        """The agent's question was (almost) out when the caller began."""
+        reply = self.committed()
+        if reply is None:
+            return False
+        started = [clip for clip in reply.clips if clip.started]
+        if not started:
+            return bool(self.mouth.last_text.endswith("?")) and reply.notice
+        last = started[-1]
+        said, whole = len(last.heard_text().split()), len(last.text.split())
+        if last.text.endswith("?"):
+            return 2 * said >= whole
+        return said <= 2 and len(started) > 1 and started[-2].text.endswith("?")
+
+    def carry_on(self, why: str, now: int) -> None:
+        """What was heard takes no turn: go on from the beginning of the word that was cut."""
+        contest, self.contest = self.contest, None
+        self.ears.forget(self.heard_end)
+        self.idle_since = now
+        self.out.emit(c.Note("carried_on", self.turn, detail=why))
+        if contest is None or not contest.clip:
+            self.out.emit(c.Resume())
+            return
+        boundary = cut(contest.words, contest.samples).boundary if contest.words else contest.samples
+        reply = self.committed()
+        clip = reply.clip(contest.clip) if reply else None
+        if clip is not None:
+            clip.heard = boundary
+        self.out.emit(c.Resume(contest.clip, boundary))
+
+    def give_way(self, why: str, now: int) -> None:
+        """The caller has the floor: an unheard reply vanishes and its turn reopens, a heard one is cut."""
+        self.contest = None
+        reply = self.committed()
+        if reply is None:
+            return
+        answering = not reply.notice and bool(reply.text)
+        if not reply.heard_any() and not self.toolbox.side_effect_begun(reply) and answering:
+            self.reopen(why, now)
+        elif reply.heard_any() or reply.tools:
+            self.mouth.interrupt(why)
+        else:
+            self.mouth.discard(why)
+
+    def reopen(self, why: str, now: int) -> None:
+        """The caller went on before hearing anything: the texts join, the reply leaves nothing."""
+        self.mouth.discard(why)
+        self.out.emit(c.TurnReopened(self.turn, why))
+        del self.history.messages[self.decided.history :]
+        self.ears.segments.insert(0, self.decided.text)
+        self.decided = Decided()
+        self.turn -= 1
+        self.idle_since = now
+
+    # ------------------------------------------------------------ turns
+
+    def end_turn(self, why: str, now: int) -> None:
+        """The caller's turn is decided: it becomes history and is answered."""
+        text = self.ears.text
+        self.decided = Decided(text, join(self.ears.segments), len(self.history.messages), self.ears.owed)
+        self.turn += 1
+        self.out.emit(c.TurnEnded(self.turn, text, why))
+        marks = self._turn_marks(now)
+        self.speculations, self.reprompts, self.continued, self.eager = 0, 0, False, False
+        self.ears.forget()
+        self.history.messages.append(Message("user", text))
+        if self._must_hand_over(text, marks, now):
+            return
+        guess = self.speculated()
+        if guess is not None and same(guess.text, text):
+            marks.at.update({k: v for k, v in (guess.marks.at if guess.marks else {}).items() if k not in marks.at})
+            marks.speculated, guess.marks = True, marks
+            self.mouth.commit(now)
+            return
+        if guess is not None:
+            self.mouth.discard("the turn's text was another")
+        self.mouth.answer(self.turn, text, now, speculative=False, marks=marks)
+
+    def _turn_marks(self, now: int) -> Marks:
+        marks = Marks(self.turn, self.ears.ended_at or now)
+        marks.mark("vad", self.ears.ended_seen or now)
+        marks.mark("transcript", self.ears.final_at or now)
+        marks.mark("endpointing", now)
+        return marks
+
+    def _must_hand_over(self, text: str, marks: Marks, now: int) -> bool:
+        """Emergencies and "a person" never depend on the language model."""
+        if is_emergency(text, self.config.emergency.phrases):
+            self.hand_over("emergency", self.config.emergency.target, "emergency", now, marks)
+            return True
+        target = wanted_target(text, self.config.targets)
+        if target is not None or wants_person(text):
+            self.hand_over("transfer", target.name if target else person_target(self.config), "asked for", now, marks)
+            return True
+        return False
+
+    def hand_over(self, clip: str, target: str, reason: str, now: int, marks: Marks | None = None) -> None:
+        """Say so, then transfer. Whatever else was going on ends."""
+        self.contest = None
+        if self.mouth.reply is not None:
+            self._end_reply(reason)
+        self.mouth.notice(self.turn, (clip,), now, After("transfer", target, reason), firm=True, first=marks)
+
+    def _end_reply(self, why: str) -> None:
+        reply = self.committed()
+        if reply is not None and (reply.heard_any() or any(clip.started for clip in reply.clips) or reply.tools):
+            self.mouth.interrupt(why)
+        else:
+            self.mouth.discard(why)
+
+    def close(self, clip: str, reason: str, now: int) -> None:
+        """Say goodbye with a ready-made clip, then end the call."""
+        self.contest, self.closing, self.transferring = None, True, None
+        if self.mouth.reply is not None:
+            self._end_reply(reason)
+        self.ears.forget(self.heard_end)
+        self.mouth.notice(self.turn, (clip,), now, After("finish", reason, reason), firm=True)
+
+    def failed_turn(self, clip: str, now: int) -> None:
+        """Something could not be understood or answered: say so, and after `patience` times hand over or end."""
+        self.failures += 1
+        if self.mouth.reply is not None:
+            self._end_reply("failed")
+        marks = self._turn_marks(now) if self.ears.ended_at else None
+        if self.failures < self.config.patience:
+            self.mouth.notice(self.turn, (clip,), now, first=marks)
+        elif self.config.targets and self.failures == self.config.patience:
+            self.mouth.notice(self.turn, ("transfer",), now, After("transfer", person_target(self.config), "failures"), first=marks)
+        else:
+            self.close("apology.goodbye", "failures", now)
+
+    def reply_done(self, now: int) -> None:
+        """Everything of the reply was heard."""
+        reply = self.mouth.finish()
+        self.idle_since = now
+        if reply is None:
+            return
+        self.ears.expected = expectation(self.mouth.last_text) if self.mouth.last_text else Expectation()
+        if not reply.notice and reply.heard_any():
+            self.failures = 0
+        match reply.after:
+            case After("finish", _, _) as after:
+                self.finish(after.detail)
+            case After("transfer", _, _) as after:
+                self.transferring = Transferring(self.out.new_id(), after.detail, now)
+                self.out.emit(c.Transfer(reply.turn, self.transferring.attempt, after.detail, after.reason))
+            case _:
+                pass
+
+    def transfer_ended(self, connected: bool, now: int) -> None:
+        """The other side answered, or nobody did."""
+        transfer, self.transferring = self.transferring, None
+        if transfer is None:
+            return
+        if connected:
+            self.finish("transferred")
+            return
+        self.out.emit(c.Cancel(self.turn, transfer.attempt))
+        if self.mouth.reply is not None:
+            self._end_reply("transfer failed")
+        self.mouth.notice(self.turn, ("transfer.failed",), now)
+
+    def finish(self, reason: str) -> None:
+        """The call is over; every operation has ended or ends now."""
+        if self.ended:
+            return
+        if self.mouth.reply is not None:
+            self._end_reply(reason)
+        for attempt in sorted(attempt for attempt, run in self.toolbox.open.items() if not run.side_effects):
+            self.out.emit(c.Cancel(self.turn, attempt))
+            del self.toolbox.open[attempt]
+        if self.transferring is not None and reason != "transferred":
+            self.out.emit(c.Cancel(self.turn, self.transferring.attempt))
+        self.ended, self.transferring, self.contest = True, None, None
+        self.out.emit(c.Finish(reason))
+
+    # ------------------------------------------------------------ words
+
+    def words_came(self, event: e.Heard, now: int) -> None:
+        """A transcript while the agent has the floor: late, ignorable, or the start of an interruption."""
+        reply = self.committed()
+        if reply is None or reply.firm:
+            return
+        if self.decided.final_owed and event.kind == "final" and not self.contest:
+            self._late_final(reply, event.text, now)
+            return
+        if self.contest is not None:
+            self.contest.words_at = self.contest.words_at or (now if self.ears.text else 0)
+            return
+        text = self.ears.text
+        if not text:
+            return
+        if is_backchannel(text) and not self._just_asked() or is_echo(text, reply.recent_words(_RECENT_WORDS)):
+            self.out.emit(c.Note("ignored_words", self.turn))
+            self.ears.forget(event.end)
+            return
+        self.open_contest(now)
+        if self.contest is not None:
+            self.contest.words_at = now
+
+    def _late_final(self, reply: Reply, text: str, now: int) -> None:
+        """The final of a turn that was decided on its interim."""
+        self.decided.final_owed = False
+        whole = join([self.decided.prefix, text])
+        self.ears.forget()
+        if not text.strip() or same(whole, self.decided.text):
+            return
+        if reply.heard_any() or self.toolbox.side_effect_begun(reply) or reply.notice:
+            self.history.messages[self.decided.history] = Message("user", whole)
+            self.out.emit(c.Note("late_final", self.turn))
+            return
+        self.reopen("a late final changed the words", now)
+        self.ears.segments[:] = [whole]
+        self.ears.ended_at = self.ears.ended_at or now

@@ -1,0 +1,95 @@
+"""The caller's side: whether they speak, what was understood since the last turn, and when that turn may be over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aivoice.core import events as e
+from aivoice.core.config import Endpointing
+from aivoice.core.endpointing import Completeness, Expectation, PauseModel, classify, wait_ms
+from aivoice.core.text import join, same
+
+
+@dataclass(slots=True)
+class Ears:
+    """segments: finals of the turn being heard. interim: words since the last final. Times in µs, positions in samples.
+
+    owed: a final is expected for the speech that has ended. voiced: µs of voice since the turn began.
+    deaf_until: words that end at or before this position were already dealt with (a backchannel, an echo).
+    """
+
+    settings: Endpointing
+    speaking: bool = False
+    started_at: int = 0
+    started_pos: int = 0
+    ended_at: int = 0
+    ended_seen: int = 0
+    segments: list[str] = field(default_factory=list[str])
+    interim: str = ""
+    owed: bool = False
+    voiced: int = 0
+    deaf_until: int = 0
+    final_at: int = 0
+    expected: Expectation = Expectation()
+    pauses: PauseModel = field(default_factory=PauseModel)
+    score: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The turn so far."""
+        return join([*self.segments, self.interim])
+
+    @property
+    def active(self) -> bool:
+        """Something of the caller is to be dealt with: voice, words, or a final that is owed."""
+        return self.speaking or self.owed or bool(self.segments) or bool(self.interim)
+
+    def on_started(self, event: e.SpeechStarted) -> None:
+        """Voice. A pause inside a turn teaches this caller's pauses."""
+        if self.text and self.ended_at and event.at > self.ended_at:
+            self.pauses.add((event.at - self.ended_at) / 1_000)
+        if not self.speaking:
+            self.started_at, self.started_pos = event.at, event.position
+        self.speaking, self.score = True, None
+
+    def on_ended(self, event: e.SpeechEnded, now: int) -> None:
+        """Silence; a final is owed."""
+        if self.speaking:
+            self.voiced += max(event.at - self.started_at, 0)
+        self.speaking, self.owed = False, True
+        self.ended_at, self.ended_seen = event.at, now
+
+    def on_heard(self, event: e.Heard, now: int) -> None:
+        """Words. Those already dealt with are passed over."""
+        text = "" if event.end <= self.deaf_until else event.text.strip()
+        if event.kind == "final":
+            self.interim, self.final_at = "", now
+            if not self.speaking:
+                self.owed = False
+            if text:
+                self.segments.append(text)
+        else:
+            self.interim = text or self.interim
+
+    def forget(self, position: int = 0) -> None:
+        """Start over: the words were dealt with (as a turn, or ignored up to `position`)."""
+        self.segments.clear()
+        self.interim, self.owed, self.voiced, self.score = "", False, 0, None
+        self.deaf_until = max(self.deaf_until, position)
+
+    def completeness(self) -> Completeness:
+        return classify(self.text, self.expected)
+
+    def waits(self) -> tuple[int, str]:
+        """When the turn may be decided (µs) and why, given silence since `ended_at`."""
+        kind = self.completeness()
+        wait = wait_ms(kind, self.pauses, self.settings, self.score)
+        return self.ended_at + wait * 1_000, f"{kind} text, {wait} ms after the end of speech"
+
+    def final_deadline(self) -> int:
+        """Until when an owed final is waited for, in µs."""
+        return self.ended_at + self.settings.final_wait * 1_000
+
+    def says(self, text: str) -> bool:
+        """Whether the turn so far equals `text` after normalisation."""
+        return same(self.text, text)

@@ -1,0 +1,214 @@
+"""When has the caller finished? Text completeness, what was asked, and this caller's own pauses set the wait.
+
+No timer is fixed: `classify` says how finished the words sound, `PauseModel` how long this caller pauses in
+mid-turn, `wait_ms` combines them with the optional end-of-turn score. All pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aivoice.core.config import Endpointing
+from aivoice.core.text import NUMBER_WORDS, words
+
+Completeness = Literal["closed", "open", "dangling", "spelling"]
+
+# Words after which English wants another: articles, prepositions, conjunctions, possessives, auxiliaries, hesitations.
+_DANGLING = frozenset(
+    """a an the my your his her our their this these those some any every each another and or but so because if
+    when while that which who whose than then as of for to from with without by at in on into onto over under about
+    after before between until till during per via is are was were am be been being do does did have has had
+    will would can could should shall may might must i'd i'll i've we'd we'll we've you'd it's that's there's i'm
+    um uh er erm hmm uhm like just really very quite pretty maybe perhaps also not no-one its
+    i we he she they what's where's who's how's want need wanna gonna let's try trying going please-could
+    mr mrs ms dr doctor number street-number next last""".split()
+)
+# These end a sentence often enough that their being last says little by itself.
+_SOFT_ENDINGS = frozenset("that this those these some any next last like just about in on over i is are do have can will to not one".split())
+_QUESTION_STARTS = (
+    "what when where who whose which how why is are was were do does did can could will would should have has may"
+).split()
+_CLOSERS = frozenset(
+    """yes yeah yep yup no nope nah sure okay ok thanks thank goodbye bye correct right exactly perfect great please
+    hello hi absolutely definitely cheers""".split()
+)
+_CLOSING_PHRASES = (
+    "that's all", "that is all", "that's it", "that's right", "thank you", "thank you very much", "thanks a lot",
+    "that works", "that's fine", "sounds good", "no thanks", "no thank you", "yes please", "that would be great",
+    "never mind", "nothing else", "that's correct", "good bye", "have a good day", "of course", "go ahead",
+)  # fmt: skip
+_LETTER_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz")
+_SPELL_MARKERS = frozenset("at dot underscore dash hyphen double triple plus".split())
+_DIGIT_WORDS = frozenset(NUMBER_WORDS) | {"hundred", "double", "triple"}
+_EMAIL_ENDINGS = frozenset("com org net edu gov uk de us io co info biz".split())
+_SLOT_WORDS = frozenset("morning afternoon evening today tomorrow tonight noon midnight am pm o'clock".split()) | frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday".split()
+)
+_PHONE_DIGITS = 10
+_CARD_DIGITS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the agent's last sentence asked for: it tells a finished answer from an unfinished one."""
+
+    kind: Literal["none", "yes_no", "phone", "email", "card", "spelling", "question"] = "none"
+
+
+def expectation(agent_text: str) -> Expectation:
+    """Read from the agent's last words what kind of answer is coming."""
+    last = words(agent_text)[-30:]
+    has = set(last)
+    asks = agent_text.rstrip().endswith("?") or "please" in has
+    if not asks:
+        return Expectation()
+    if has & {"email", "e-mail", "mail"}:
+        return Expectation("email")
+    if "card" in has:
+        return Expectation("card")
+    if "spell" in has:
+        return Expectation("spelling")
+    if "number" in has and has & {"phone", "telephone", "mobile", "call", "callback", "reach", "contact"}:
+        return Expectation("phone")
+    tail = agent_text.rstrip().rstrip("?").split(".")[-1]
+    first = words(tail)[:1]
+    if first and first[0] in {"is", "are", "shall", "should", "does", "do", "would", "can", "may", "have"}:
+        return Expectation("yes_no")
+    return Expectation("question")
+
+
+def classify(text: str, expected: Expectation = Expectation()) -> Completeness:  # noqa: B008 - frozen value
+    """How finished `text` (the turn so far) sounds.
+
+    closed: a whole question, a short answer to what was asked, a farewell. open: a sentence that may go on.
+    dangling: ends where English wants more. spelling: in the middle of a number, an address or a spelled name.
+    """
+    said = words(text)
+    if not said:
+        return "dangling"
+    spelling = _spelling(said, expected)
+    if spelling is not None:
+        return spelling
+    if text.rstrip().endswith(("…", "...", ",", "-", "—")):
+        return "dangling"
+    if _ends_with_phrase(said) or (said[-1] in _CLOSERS and len(said) <= 4):
+        return "closed"
+    if said[-1] in _DANGLING and not (said[-1] in _SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
+        return "dangling"
+    question = text.rstrip().endswith("?") or (said[0] in _QUESTION_STARTS and len(said) >= 4)
+    if question:
+        return "closed"
+    if expected.kind == "yes_no" and said[0] in _CLOSERS and len(said) <= 3:
+        return "closed"
+    if expected.kind == "question" and (said[-1] in _SLOT_WORDS or len(said) <= 3):
+        return "open"
+    return "open"
+
+
+def _ends_with_phrase(said: tuple[str, ...]) -> bool:
+    joined = " ".join(said)
+    return any(joined == phrase or joined.endswith(" " + phrase) for phrase in _CLOSING_PHRASES)
+
+
+def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | None:
+    """Piecewise speech: digits, letters, an e-mail address; None where the text is ordinary speech."""
+    digits = _trailing_digits(said)
+    if expected.kind in ("phone", "card"):
+        wanted = _PHONE_DIGITS if expected.kind == "phone" else _CARD_DIGITS
+        total = _all_digits(said)
+        if total >= wanted:
+            return "closed" if total in (wanted, wanted + 1) else "open"
+        if total:
+            return "spelling"
+        return None
+    if expected.kind == "email" or "at" in said[1:-1] or any("@" in word for word in said):
+        if any("@" in word and "." in word.split("@")[-1] for word in said[-1:]) or (
+            said[-1] in _EMAIL_ENDINGS and "dot" in said
+        ):
+            return "open"
+        if expected.kind == "email" and not _refuses(said):
+            return "spelling"
+    if expected.kind == "spelling" and not _refuses(said):
+        return "spelling" if len(said) <= 1 or len(said[-1]) == 1 else "open"
+    if digits >= 3:
+        return "spelling" if digits < _PHONE_DIGITS else "open"
+    letters = 0
+    for word in reversed(said):
+        if word in _LETTER_NAMES or word in _SPELL_MARKERS:
+            letters += 1
+        else:
+            break
+    return "spelling" if letters >= 2 else None
+
+
+def _refuses(said: tuple[str, ...]) -> bool:
+    return said[0] in {"no", "nope", "i", "sorry", "why", "what"} and "dot" not in said
+
+
+def _digits_of(word: str) -> int:
+    if word.isdigit():
+        return len(word)
+    return 1 if word in _DIGIT_WORDS else 0
+
+
+def _trailing_digits(said: tuple[str, ...]) -> int:
+    total = 0
+    for word in reversed(said):
+        count = _digits_of(word)
+        if not count:
+            break
+        total += count
+    return total
+
+
+def _all_digits(said: tuple[str, ...]) -> int:
+    return sum(_digits_of(word) for word in said)
+
+
+@dataclass(slots=True)
+class PauseModel:
+    """This caller's mid-turn pauses: an exponentially weighted mean and mean deviation, in ms.
+
+    The same estimator as TCP's round-trip time (RFC 6298, gains 1/8 and 1/4), started from nothing.
+    """
+
+    mean: float = 0.0
+    deviation: float = 0.0
+    seen: int = 0
+
+    def add(self, pause_ms: float) -> None:
+        """The caller paused for `pause_ms` and went on with the same turn."""
+        pause_ms = min(pause_ms, 3_000.0)
+        if not self.seen:
+            self.mean, self.deviation = pause_ms, pause_ms / 2
+        else:
+            self.deviation += (abs(pause_ms - self.mean) - self.deviation) / 4
+            self.mean += (pause_ms - self.mean) / 8
+        self.seen += 1
+
+    def typical(self) -> float:
+        """A pause this caller seldom exceeds; 0 while nothing is known."""
+        return self.mean + self.deviation if self.seen >= 2 else 0.0
+
+
+def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score: float | None = None) -> int:
+    """How long after the end of speech the turn may be decided, in ms.
+
+    score: end-of-turn probability of a detector; it can only lengthen a closed wait or shorten a dangling one
+    by half, because on telephone audio it is right too seldom to be trusted alone.
+    """
+    base = {
+        "closed": settings.closed,
+        "open": settings.open,
+        "dangling": settings.dangling,
+        "spelling": settings.spelling,
+    }[kind]
+    if kind != "closed":
+        base = max(base, min(int(pauses.typical()), settings.longest))
+    if score is not None:
+        if score < 0.3:
+            base = max(base, settings.open)
+        elif score > 0.8 and kind in ("open", "dangling"):
+            base //= 2
+    return min(base, settings.longest)

@@ -1,0 +1,313 @@
+"""The agent's side: makes one reply at a time, from the first retrieval to the last word played.
+
+`Mouth` is told events and moments; it emits commands and never decides when a turn ends or who has the floor.
+At most one reply is committed; a speculative one may wait beside it only while none is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aivoice.core import commands as c
+from aivoice.core import events as e
+from aivoice.core.clauses import ClauseSplitter, ends_sentence
+from aivoice.core.config import CallConfig
+from aivoice.core.context import History
+from aivoice.core.heard import mark
+from aivoice.core.outbox import Outbox
+from aivoice.core.prompt import GenerationRequest, Message, Passage
+from aivoice.core.reply import After, Clip, Reply
+from aivoice.core.state import ConversationState
+from aivoice.core.text import same
+from aivoice.core.toolbox import Toolbox
+from aivoice.core.waterfall import Marks, waterfall
+
+
+@dataclass(slots=True)
+class Mouth:
+    """reply: the one being made or played. last_text: the last words the caller heard, for what they expect next."""
+
+    config: CallConfig
+    out: Outbox
+    history: History
+    state: ConversationState
+    toolbox: Toolbox
+    reply: Reply | None = None
+    call_time: str = ""
+    last_text: str = ""
+    quiet_since: int = 0
+    found: tuple[str, tuple[Passage, ...]] = ("", ())
+    waste: int = 0
+    _cut: tuple[Reply, int] | None = field(default=None)
+
+    # ------------------------------------------------------------ beginning
+
+    def answer(self, turn: int, text: str, now: int, *, speculative: bool, marks: Marks | None) -> None:
+        """Start an answer to `text` (empty: only to tell a tool's late result)."""
+        reply = Reply(turn, text, ClauseSplitter(self.config.clauses), speculative=speculative, marks=marks)
+        reply.committed_at = 0 if speculative else now
+        self.reply = reply
+        if self.config.retrieval and text and not same(self.found[0], text):
+            reply.retrieving = self.out.new_id()
+            reply.retrieve_until = now + self.config.retrieval_wait * 1_000
+            self.out.emit(c.Retrieve(turn, reply.retrieving, text))
+        else:
+            reply.passages = self.found[1] if text else ()
+            self._generate(reply, now)
+
+    def notice(self, turn: int, keys: tuple[str, ...], now: int, after: After | None = None, *, firm: bool = False, first: Marks | None = None) -> None:
+        """Say ready-made clips as a reply of their own."""
+        reply = Reply(turn, "", ClauseSplitter(self.config.clauses), notice=True, firm=firm, after=after, marks=first)
+        reply.committed_at = now
+        self.reply = reply
+        for key in keys:
+            self._play_cached(reply, key, first=False)
+
+    def commit(self, now: int) -> None:
+        """The speculated turn is the turn: release what was made."""
+        reply = self.reply
+        if reply is None or not reply.speculative:
+            return
+        reply.speculative, reply.committed_at = False, now
+        for clip in reply.clips:
+            self._queue(clip, reply)
+        self.pump(now)
+
+    def filler(self, key: str) -> None:
+        """Bridge a wait: before everything that has not begun to sound."""
+        if self.reply is not None:
+            self.reply.fillers += 1
+            self._play_cached(self.reply, key, first=True)
+
+    # ------------------------------------------------------------ generation
+
+    def _generate(self, reply: Reply, now: int) -> None:
+        reply.generating = self.out.new_id()
+        reply.generations += 1
+        if reply.marks:
+            reply.marks.mark("context", now)
+        messages = self.history.window(self.config.history_words)
+        if reply.speculative:
+            messages = (*messages, Message("user", reply.text))
+        if reply.round:
+            messages = (*messages, *self._rounds(reply))
+        request = GenerationRequest(
+            system=self.config.system,
+            tools=self.config.tools,
+            messages=messages,
+            passages=reply.passages,
+            state=self.state.render(),
+            call_time=self.call_time,
+            turn=reply.turn,
+        )
+        self.out.emit(c.Generate(reply.turn, reply.generating, request, reply.speculative))
+
+    def _rounds(self, reply: Reply) -> list[Message]:
+        """The earlier rounds of this reply as the model should see them: with what is still being said."""
+        shown = Reply(reply.turn, reply.text, reply.splitter, round=reply.round - 1, tools=reply.tools)
+        shown.clips = [Clip(clip.id, clip.round, clip.text, finished=True) for clip in reply.clips]
+        return shown.messages()
+
+    def on_passages(self, event: e.PassagesFound, now: int) -> None:
+        reply = self.reply
+        if reply is None or reply.retrieving != event.attempt:
+            return self._stale(event.attempt, "passages")
+        reply.retrieving, reply.passages = 0, event.passages
+        self.found = (reply.text, event.passages)
+        self._generate(reply, now)
+
+    def give_up_retrieval(self, now: int) -> None:
+        """The search is slower than its limit: answer without it."""
+        if self.reply is not None and self.reply.retrieving:
+            self.out.emit(c.Cancel(self.reply.turn, self.reply.retrieving))
+            self.reply.retrieving = 0
+            self._generate(self.reply, now)
+
+    def on_token(self, event: e.Token, now: int) -> None:
+        reply = self.reply
+        if reply is None or reply.generating != event.attempt:
+            return self._stale(event.attempt, "token")
+        if reply.marks and event.text.strip():
+            reply.marks.mark("first_token", now)
+        if self.config.tts_streams_text:
+            self._stream_token(reply, event.text)
+        else:
+            reply.pieces.extend((clause, True) for clause in reply.splitter.push(event.text))
+        self.pump(now)
+
+    def _stream_token(self, reply: Reply, text: str) -> None:
+        """Word by word into the open clip; a sentence's end closes it once the next word begins."""
+        said = reply.pieces[-1][0] if reply.pieces and not reply.pieces[-1][1] else ""
+        open_clip = reply.open_clip() if not reply.pieces else None
+        before = said or (open_clip.text if open_clip else "")
+        if before and ends_sentence(before) and (before[-1].isspace() or text[:1].isspace()):
+            reply.pieces.append(("", True))
+        if text.strip() or before:
+            reply.pieces.append((text, False))
+
+    def on_generation_ended(self, event: e.GenerationEnded, now: int) -> None:
+        reply = self.reply
+        if reply is None or reply.generating != event.attempt:
+            return self._stale(event.attempt, "generation")
+        reply.generating = 0
+        reply.failed = event.failed
+        if self.config.tts_streams_text:
+            if (reply.pieces and not reply.pieces[-1][1]) or (not reply.pieces and reply.open_clip()):
+                reply.pieces.append(("", True))
+        else:
+            reply.pieces.extend((clause, True) for clause in reply.splitter.flush())
+        self.pump(now)
+
+    def next_round(self, now: int) -> None:
+        """Every tool of this round has ended: let the model go on with the results."""
+        reply = self.reply
+        if reply is None:
+            return
+        reply.round += 1
+        reply.splitter = ClauseSplitter(self.config.clauses)
+        self._generate(reply, now)
+
+    # ------------------------------------------------------------ speaking
+
+    def pump(self, now: int) -> None:
+        """Hand clauses to the synthesiser, at most `clauses.ahead` clips beyond the one playing."""
+        reply = self.reply
+        if reply is None:
+            return
+        while reply.pieces:
+            clip = reply.open_clip()
+            if clip is None:
+                waiting = sum(1 for each in reply.clips if not each.cached and not (each.finished or each.failed))
+                if waiting > (0 if reply.speculative else self.config.clauses.ahead):
+                    return
+                clip = Clip(self.out.new_id(), reply.round)
+                reply.clips.append(clip)
+            text, final = reply.pieces.popleft()
+            clip.text += text
+            clip.closed = final
+            if reply.marks and text.strip():
+                reply.marks.mark("clause", now)
+            self.out.emit(c.Speak(reply.turn, clip.id, text, final))
+            if not reply.speculative:
+                self._queue(clip, reply)
+
+    def _queue(self, clip: Clip, reply: Reply) -> None:
+        if not clip.queued and not clip.failed:
+            clip.queued = True
+            self.out.emit(c.Play(reply.turn, clip.id))
+
+    def _play_cached(self, reply: Reply, key: str, *, first: bool) -> None:
+        clip = Clip(self.out.new_id(), reply.round, self.config.clip_text(key), cached=key, closed=True, queued=True)
+        at = next((i for i, each in enumerate(reply.clips) if not each.started), len(reply.clips)) if first else len(reply.clips)
+        # An open clip must stay last: it still takes text.
+        reply.clips.insert(at, clip)
+        self.out.emit(c.Play(reply.turn, clip.id, cached=key, first=first))
+
+    def on_clip(self, event: e.ClipAudio | e.ClipReady | e.PlayoutStarted | e.PlayoutFinished, now: int) -> None:
+        reply = self.reply
+        clip = reply.clip(event.attempt) if reply else None
+        if reply is None or clip is None:
+            return self._stale(event.attempt, "clip")
+        match event:
+            case e.ClipAudio():
+                clip.audible = True
+                if reply.marks:
+                    reply.marks.mark("tts", now)
+            case e.ClipReady():
+                clip.ready, clip.words = True, event.words
+                clip.audible = clip.audible or event.samples > 0
+                if event.failed and not event.samples:
+                    clip.failed = clip.closed = True
+                    reply.failed = reply.failed or event.failed
+            case e.PlayoutStarted():
+                clip.started = True
+                self._sound(reply, clip, now)
+            case e.PlayoutFinished():
+                clip.started = clip.finished = True
+                self.quiet_since = reply.quiet_since = now
+        self.pump(now)
+
+    def _sound(self, reply: Reply, clip: Clip, now: int) -> None:
+        """Something is heard: the waterfall closes at the answer's first sound."""
+        reply.first_sound = reply.first_sound or now
+        answer = not clip.cached or reply.notice
+        if answer and not reply.answered and reply.marks:
+            reply.answered = True
+            self.out.emit(waterfall(reply.marks, reply.first_sound, now))
+
+    # ------------------------------------------------------------ ending
+
+    def on_held(self, event: e.PlayoutHeld) -> None:
+        """How far playout had come. Also corrects the history entry of a reply that was stopped without being held."""
+        reply, at = (self.reply, -1) if self._cut is None else self._cut
+        clip = reply.clip(event.attempt) if reply else None
+        if clip is not None and not clip.finished:
+            clip.started, clip.heard = True, max(clip.heard, event.samples)
+            clip.words = event.words or clip.words
+        if self._cut is not None and reply is not None:
+            self._cut = None
+            if clip is not None and at >= 0:
+                self.history.messages[at:] = reply.messages(mark(reply.heard_text()))
+
+    def finish(self) -> Reply | None:
+        """The reply was heard to its end: it becomes history."""
+        reply = self.reply
+        if reply is None:
+            return None
+        self.reply = None
+        self.history.messages.extend(reply.messages())
+        self._ended(reply, "finished", "")
+        return reply
+
+    def interrupt(self, why: str) -> Reply | None:
+        """Stop the reply; history keeps what was heard. Side effects that already run go on."""
+        reply = self.reply
+        if reply is None:
+            return None
+        self.reply = None
+        self._cancel(reply)
+        self.out.emit(c.Stop())
+        self.toolbox.drop(reply)
+        self._cut = (reply, len(self.history.messages))
+        self.history.messages.extend(reply.messages(mark(reply.heard_text())) if reply.heard_any() or reply.tools else [])
+        self._ended(reply, "interrupted", why)
+        return reply
+
+    def discard(self, why: str) -> Reply | None:
+        """Throw the reply away unheard; it leaves nothing in history."""
+        reply = self.reply
+        if reply is None:
+            return None
+        self.reply = None
+        self._cancel(reply)
+        if not reply.speculative:
+            self.out.emit(c.Stop())
+        self.toolbox.drop(reply)
+        self.waste += reply.generations
+        self._ended(reply, "discarded", why)
+        return reply
+
+    def _cancel(self, reply: Reply) -> None:
+        """End every operation of the reply, in the order of their ids."""
+        open_ids = [reply.retrieving, reply.generating]
+        open_ids += [clip.id for clip in reply.clips if not clip.cached and not (clip.ready or clip.failed)]
+        for attempt in sorted(filter(None, open_ids)):
+            self.out.emit(c.Cancel(reply.turn, attempt))
+        reply.retrieving = reply.generating = 0
+        reply.pieces.clear()
+
+    def _ended(self, reply: Reply, outcome: str, why: str) -> None:
+        heard = "" if outcome == "discarded" else reply.heard_text()
+        if heard:
+            self.last_text = heard
+        attempt = reply.clips[0].id if reply.clips else 0
+        match outcome:
+            case "finished":
+                self.out.emit(c.ReplyEnded(reply.turn, attempt, heard, "finished", why))
+            case "interrupted":
+                self.out.emit(c.ReplyEnded(reply.turn, attempt, heard, "interrupted", why))
+            case _:
+                self.out.emit(c.ReplyEnded(reply.turn, attempt, "", "discarded", why))
+
+    def _stale(self, attempt: int, what: str) -> None:
+        self.out.emit(c.Note("stale", 0, attempt, what))

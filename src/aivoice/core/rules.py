@@ -1,0 +1,382 @@
+"""When a move is due. Each rule has a deadline (µs; in the past: now; None: does not apply) and an action.
+
+The table `RULES` is read from the top after every event; the first rule that is due acts, and reading starts again.
+The earliest deadline of all is the call's next deadline. So there is no timer to forget and no waiting state
+without a way out: a state that waits for nothing has the re-prompt rule, at last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aivoice.core import commands as c
+from aivoice.core.barge_in import is_backchannel
+from aivoice.core.conversation import Conversation
+from aivoice.core.intents import is_emergency
+from aivoice.core.reply import Reply
+from aivoice.core.text import same
+from aivoice.core.waterfall import Marks
+
+MS = 1_000
+NOW = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    name: str
+    deadline: Callable[[Conversation], int | None]
+    act: Callable[[Conversation, int], None]
+
+
+# ---------------------------------------------------------------- limits of the call
+
+
+def _max_call(talk: Conversation) -> int | None:
+    return None if talk.closing else talk.answered_at + talk.config.max_call * MS
+
+
+def _reach_max_call(talk: Conversation, now: int) -> None:
+    talk.close("limit", "max_call_length", now)
+
+
+def _lease(talk: Conversation) -> int | None:
+    return None if talk.closing else talk.lease.deadline()
+
+
+def _renew_lease(talk: Conversation, now: int) -> None:
+    talk.lease.asking = talk.out.new_id()
+    talk.out.emit(c.RenewLease(talk.lease.asking, talk.lease.settings.seconds))
+
+
+def _no_credit(talk: Conversation) -> int | None:
+    return NOW if talk.lease.refused and not talk.closing and talk.contest is None else None
+
+
+def _end_for_credit(talk: Conversation, now: int) -> None:
+    talk.close("credit", "no_credit", now)
+
+
+def _transfer(talk: Conversation) -> int | None:
+    transfer = talk.transferring
+    return None if transfer is None else transfer.since + talk.config.transfer_wait * MS
+
+
+def _give_up_transfer(talk: Conversation, now: int) -> None:
+    talk.transfer_ended(False, now)
+
+
+# ---------------------------------------------------------------- the floor
+
+
+def _contest(talk: Conversation) -> int | None:
+    """Until when the agent keeps silent for what the caller may be saying."""
+    contest = talk.contest
+    if contest is None:
+        return None
+    settings, ears = talk.config.barge_in, talk.ears
+    match talk.verdict():
+        case "yield" | "carry_on" if ears.text and not (is_backchannel(ears.text) and ears.speaking):
+            settle = settings.backchannel if is_backchannel(ears.text) else 0
+            return max(ears.ended_seen + settle * MS, contest.at) if settle else NOW
+        case _:
+            pass
+    if ears.text:
+        return contest.words_at + settings.decide * MS
+    if ears.speaking:
+        return contest.at + settings.wordless * MS
+    return ears.ended_seen + settings.carry_on * MS if ears.owed else NOW
+
+
+def _settle_contest(talk: Conversation, now: int) -> None:
+    ears = talk.ears
+    if not ears.text:
+        talk.carry_on("noise" if ears.speaking else "no words", now)
+        return
+    match talk.verdict():
+        case "carry_on":
+            talk.carry_on("backchannel or echo", now)
+        case "wait":
+            talk.give_way("the caller went on after a listening noise", now)
+        case "yield":
+            talk.give_way("the caller spoke", now)
+
+
+# ---------------------------------------------------------------- the caller's turn
+
+
+def _may_decide(talk: Conversation) -> bool:
+    return talk.up and not talk.ears.speaking and talk.contest is None and talk.committed() is None and not talk.closing
+
+
+def _emergency(talk: Conversation) -> int | None:
+    """An emergency does not wait for the end of the turn."""
+    phrases = talk.config.emergency.phrases
+    if not phrases or talk.closing or talk.transferring is not None or not (talk.ears.segments or not talk.ears.speaking):
+        return None
+    reply = talk.committed()
+    if not talk.up or (reply is not None and reply.firm) or not is_emergency(talk.ears.text, phrases):
+        return None
+    return NOW
+
+
+def _answer_emergency(talk: Conversation, now: int) -> None:
+    if talk.committed() is not None:
+        talk.give_way("emergency", now)
+    talk.end_turn("an emergency phrase was said", now)
+
+
+def _turn_end(talk: Conversation) -> int | None:
+    if not _may_decide(talk) or not talk.ears.text:
+        return None
+    due = talk.ears.waits()[0]
+    return max(due, talk.ears.final_deadline()) if talk.ears.owed else due
+
+
+def _end_turn(talk: Conversation, now: int) -> None:
+    why = "no final came in time" if talk.ears.owed else talk.ears.waits()[1]
+    talk.end_turn(why, now)
+
+
+def _wordless(talk: Conversation) -> int | None:
+    """Voice without words has ended."""
+    ears = talk.ears
+    if not _may_decide(talk) or ears.text or not (ears.owed or ears.voiced):
+        return None
+    return ears.final_deadline() if ears.owed else NOW
+
+
+def _forget_wordless(talk: Conversation, now: int) -> None:
+    mumbled = talk.ears.voiced >= talk.config.endpointing.mumble * MS
+    talk.ears.forget(talk.heard_end)
+    talk.idle_since = now
+    if mumbled and talk.transferring is None:
+        talk.failed_turn("apology.hearing", now)
+
+
+# ---------------------------------------------------------------- speculation
+
+
+def _stale_guess(talk: Conversation) -> int | None:
+    guess = talk.speculated()
+    return NOW if guess is not None and not same(guess.text, talk.ears.text) else None
+
+
+def _drop_guess(talk: Conversation, now: int) -> None:
+    talk.mouth.discard("the words changed")
+
+
+def _guess(talk: Conversation) -> int | None:
+    """The words are probably complete: begin the reply, unheard."""
+    rules, ears = talk.config.speculation, talk.ears
+    if not rules.enabled or talk.mouth.reply is not None or talk.transferring is not None or not talk.up:
+        return None
+    if not ears.text or talk.contest is not None or talk.closing or talk.speculations >= rules.limit:
+        return None
+    if talk.eager or (rules.eager_interims and ears.speaking):
+        return NOW
+    if ears.speaking or ears.completeness() in ("dangling", "spelling"):
+        return None
+    settled = not ears.owed or talk.heard_at >= ears.ended_at + rules.settle * MS
+    return NOW if settled else ears.ended_at + rules.stale * MS
+
+
+def _begin_guess(talk: Conversation, now: int) -> None:
+    talk.speculations += 1
+    talk.eager = False
+    talk.mouth.answer(talk.turn + 1, talk.ears.text, now, speculative=True, marks=Marks(talk.turn + 1, talk.ears.ended_at))
+
+
+# ---------------------------------------------------------------- the agent's reply
+
+
+def _retrieval(talk: Conversation) -> int | None:
+    reply = talk.mouth.reply
+    return reply.retrieve_until if reply is not None and reply.retrieving else None
+
+
+def _skip_retrieval(talk: Conversation, now: int) -> None:
+    talk.mouth.give_up_retrieval(now)
+
+
+def _waiting_side_effects(reply: Reply) -> bool:
+    return any(run.side_effects and not run.attempt and not run.outcome for run in reply.tools)
+
+
+def _side_effects(talk: Conversation) -> int | None:
+    reply = talk.committed()
+    if reply is None or talk.ears.speaking or talk.contest is not None or not _waiting_side_effects(reply):
+        return None
+    return max(reply.committed_at, talk.ears.ended_at) + talk.config.tool_rules.quiet * MS
+
+
+def _start_side_effects(talk: Conversation, now: int) -> None:
+    reply = talk.committed()
+    if reply is not None:
+        talk.toolbox.start_allowed(reply)
+
+
+def _bridge(talk: Conversation) -> int | None:
+    """A tool is slow and nothing is being said."""
+    reply = talk.committed()
+    if reply is None or talk.contest is not None or reply.generating or not reply.spoken_out():
+        return None
+    due = [max(run.requested_at, reply.committed_at) for run in reply.tools if not run.outcome and not run.bridged]
+    return min(due) + talk.config.tool_rules.filler * MS if due else None
+
+
+def _bridge_tool(talk: Conversation, now: int) -> None:
+    reply = talk.committed()
+    if reply is None:
+        return
+    pending = [run for run in reply.tools if not run.outcome]
+    key = f"filler.{pending[0].name}"
+    for run in pending:
+        run.bridged = True
+    talk.mouth.filler(key if talk.config.clip_text(key) else "filler")
+
+
+def _next_round(talk: Conversation) -> int | None:
+    reply = talk.mouth.reply
+    if reply is None or reply.notice or reply.generating or reply.retrieving or reply.after or reply.failed:
+        return None
+    asked = any(run.round == reply.round for run in reply.tools)
+    return NOW if asked and not reply.tools_pending() and talk.contest is None else None
+
+
+def _go_on(talk: Conversation, now: int) -> None:
+    reply = talk.mouth.reply
+    if reply is None:
+        return
+    if reply.generations >= talk.config.tool_rules.rounds:
+        reply.failed = "too_many_rounds"
+        return
+    talk.mouth.next_round(now)
+
+
+def _reply_end(talk: Conversation) -> int | None:
+    reply = talk.committed()
+    return NOW if reply is not None and talk.contest is None and reply.complete() else None
+
+
+def _end_reply(talk: Conversation, now: int) -> None:
+    reply = talk.committed()
+    if reply is None:
+        return
+    silent = not any(clip.finished and not clip.failed for clip in reply.clips if reply.notice or not clip.cached)
+    if silent and reply.after is None:
+        _nothing_said(talk, reply, now)
+    else:
+        talk.reply_done(now)
+
+
+def _nothing_said(talk: Conversation, reply: Reply, now: int) -> None:
+    """An answer of which nothing could be made or spoken. A notice that fails has no better notice."""
+    if reply.notice:
+        talk.reply_done(now)
+    else:
+        talk.failed_turn("apology", now)
+
+
+# ---------------------------------------------------------------- never dead air
+
+
+def _first_sound(talk: Conversation) -> int | None:
+    """Work is pending and nothing is heard: something must be, before the budget ends."""
+    reply = talk.committed()
+    budget = talk.config.silence
+    if talk.contest is not None or talk.ears.speaking:
+        return None
+    if reply is None:
+        if talk.transferring is None:
+            return None
+        since = max(talk.transferring.since, talk.mouth.quiet_since)
+        return since + (budget.gap - budget.margin) * MS
+    if any((clip.started and not clip.finished) or (clip.cached and not clip.finished) for clip in reply.clips):
+        return None
+    if not any(clip.finished for clip in reply.clips):
+        since = talk.ears.ended_at if reply.text else reply.committed_at
+        return since + (budget.first - budget.margin) * MS
+    return reply.quiet_since + (budget.gap - budget.margin) * MS
+
+
+def _make_sound(talk: Conversation, now: int) -> None:
+    reply = talk.committed()
+    if reply is None:
+        talk.mouth.notice(talk.turn, ("filler.slow",), now)
+    else:
+        talk.mouth.filler("filler" if not reply.fillers else "filler.slow")
+
+
+def _continuer(talk: Conversation) -> int | None:
+    """The caller pauses in the middle of a number or an address: keep them company, do not take the turn."""
+    ears, budget = talk.ears, talk.config.silence
+    if talk.continued or not _may_decide(talk) or not ears.text or ears.completeness() != "spelling":
+        return None
+    return ears.ended_at + (budget.first - budget.margin) * MS
+
+
+def _say_continuer(talk: Conversation, now: int) -> None:
+    talk.continued = True
+    if talk.speculated() is not None:
+        talk.mouth.discard("the caller is spelling")
+    talk.mouth.notice(talk.turn, ("continuer",), now)
+
+
+def _untold(talk: Conversation) -> int | None:
+    """A side effect ended after its reply was gone, and nobody is speaking: tell its result."""
+    idle = talk.up and not talk.ears.active and talk.mouth.reply is None and talk.transferring is None and not talk.closing
+    return NOW if idle and any(run.outcome for run in talk.untold) else None
+
+
+def _tell(talk: Conversation, now: int) -> None:
+    talk.untold.clear()
+    talk.mouth.answer(talk.turn, "", now, speculative=False, marks=None)
+
+
+def _deaf(talk: Conversation) -> int | None:
+    return NOW if talk.deaf and talk.committed() is None and not talk.closing else None
+
+
+def _ask_again(talk: Conversation, now: int) -> None:
+    talk.deaf = False
+    talk.ears.forget(talk.heard_end)
+    talk.failed_turn("apology.hearing", now)
+    talk.out.emit(c.Listen())
+
+
+def _reprompt(talk: Conversation) -> int | None:
+    idle = talk.up and not talk.ears.active and talk.mouth.reply is None and talk.transferring is None and not talk.closing
+    return talk.idle_since + talk.config.silence.reprompt * MS if idle else None
+
+
+def _prompt_again(talk: Conversation, now: int) -> None:
+    talk.reprompts += 1
+    if talk.reprompts > talk.config.silence.reprompts:
+        talk.close("goodbye.silent", "silent_caller", now)
+    else:
+        talk.mouth.notice(talk.turn, (f"reprompt.{min(talk.reprompts, 2)}",), now)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("max_call", _max_call, _reach_max_call),
+    Rule("no_credit", _no_credit, _end_for_credit),
+    Rule("lease", _lease, _renew_lease),
+    Rule("transfer", _transfer, _give_up_transfer),
+    Rule("emergency", _emergency, _answer_emergency),
+    Rule("contest", _contest, _settle_contest),
+    Rule("stale_guess", _stale_guess, _drop_guess),
+    Rule("turn_end", _turn_end, _end_turn),
+    Rule("wordless", _wordless, _forget_wordless),
+    Rule("guess", _guess, _begin_guess),
+    Rule("retrieval", _retrieval, _skip_retrieval),
+    Rule("side_effects", _side_effects, _start_side_effects),
+    Rule("next_round", _next_round, _go_on),
+    Rule("reply_end", _reply_end, _end_reply),
+    Rule("bridge", _bridge, _bridge_tool),
+    Rule("first_sound", _first_sound, _make_sound),
+    Rule("continuer", _continuer, _say_continuer),
+    Rule("untold", _untold, _tell),
+    Rule("deaf", _deaf, _ask_again),
+    Rule("reprompt", _reprompt, _prompt_again),
+)

@@ -1,0 +1,59 @@
+"""Words as the core compares them: lower case, no punctuation, numbers in one spelling."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?(?:[@.][a-z0-9]+)*")
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+NUMBER_WORDS: dict[str, str] = {
+    **{word: str(value) for value, word in enumerate(_UNITS)},
+    **{word: str(value * 10 + 20) for value, word in enumerate(_TENS)},
+    "oh": "0",
+    "o": "0",
+}
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of `text`, lower case, punctuation dropped: ``"Hello, I'm Ana."`` → ``("hello", "i'm", "ana")``."""
+    return tuple(_WORD.findall(text.lower().replace("’", "'")))
+
+
+def canonical(text: str) -> tuple[str, ...]:
+    """`words` with number words as digits and joined tens, so that "twenty three" equals "23"."""
+    out: list[str] = []
+    tens_open = False
+    for word in words(text):
+        for part in word.split("-"):
+            value = NUMBER_WORDS.get(part, part)
+            if tens_open and len(value) == 1 and value.isdigit() and value != "0":
+                out[-1] = str(int(out[-1]) + int(value))
+                tens_open = False
+                continue
+            out.append(value)
+            tens_open = part in _TENS
+    return tuple(out)
+
+
+def same(one: str, other: str) -> bool:
+    """Equal after case, punctuation and number normalisation: what speculation may rely on."""
+    return canonical(one) == canonical(other)
+
+
+def join(parts: list[str]) -> str:
+    """Transcript segments of one turn as one text."""
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
+def contains(haystack: tuple[str, ...], needle: tuple[str, ...]) -> int:
+    """Index of the first occurrence of the word sequence `needle`, or -1."""
+    if not needle:
+        return -1
+    for start in range(len(haystack) - len(needle) + 1):
+        if haystack[start : start + len(needle)] == needle:
+            return start
+    return -1
