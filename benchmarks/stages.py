@@ -1,0 +1,385 @@
+"""The fixed-latency stages every engine is measured on: pure data and small clocks, no I/O, no asyncio.
+
+All times are seconds of one monotonic clock unless a name says ms. Caller frames are 20 ms of 16 kHz s16le mono; what
+was said travels in the frame's first samples, so a stage knows its input however late or by whichever path it came.
+
+- voice activity: start after 50 ms of voiced frames (the third frame), end after 100 ms of silent ones;
+- recognition: interims every 200 ms from the onset, words 150 ms late, one interim with the full text 150 ms after the
+  last voiced frame, the final 300 ms after it;
+- language model: 350 ms, then a word every 10 ms, its text a function of the prompt;
+- speech: first byte 100 ms after the first non-empty text, then 20 ms frames in real time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+from dataclasses import dataclass, field
+from typing import Literal
+
+SAMPLE_RATE = 16_000
+FRAME_MS = 20
+FRAME_S = FRAME_MS / 1000
+FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
+FRAME_BYTES = FRAME_SAMPLES * 2
+SILENCE = bytes(FRAME_BYTES)
+
+VAD_START_MS = 50
+VAD_END_MS = 100
+INTERIM_EVERY_S = 0.200
+WORD_LATENESS_S = 0.150
+FULL_INTERIM_S = 0.150
+FINAL_S = 0.300
+LLM_FIRST_S = 0.350
+LLM_WORD_S = 0.010
+TTS_FIRST_S = 0.100
+WORD_FRAMES = 10
+"""Frames of audio a spoken word lasts: 200 ms."""
+FIRST_CLAUSE_WORDS = 6
+
+LOUD = 8_000
+"""Amplitude of voiced frames; an output frame is quiet once its peak is 20 dB below it."""
+QUIET = LOUD // 10
+CALLER_MAGIC = 0x5A17
+AGENT_MAGIC = 0x3C29
+_HEADER = struct.Struct("<hhhh")
+_TAIL = struct.pack("<hh", LOUD, -LOUD) * ((FRAME_SAMPLES - 4) // 2)
+
+# ---------------------------------------------------------------- what the caller says
+
+UtteranceKind = Literal["clean", "paused", "revised", "backchannel", "cough"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word and where it lies, in ms from the utterance's first voiced frame."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What the caller says in one turn.
+
+    spans: voiced stretches in ms, multiples of 20. misheard: word index → what interims show in its place;
+    the final always has the right word. number: 1…32767, carried by the frames.
+    """
+
+    number: int
+    kind: UtteranceKind
+    words: tuple[Word, ...]
+    spans: tuple[tuple[int, int], ...]
+    misheard: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def length_ms(self) -> int:
+        return self.spans[-1][1]
+
+    def voiced(self, offset_ms: int) -> bool:
+        return any(start <= offset_ms < end for start, end in self.spans)
+
+
+_SENTENCES = tuple(
+    line.strip()
+    for line in """
+    what time do you open on saturday
+    how much is a check up
+    do you have anything free on tuesday afternoon
+    i would like to book a visit for my son
+    can i move my appointment to friday
+    is there parking near the office
+    my kitchen tap has been leaking since monday
+    do you take walk in patients
+    i need to cancel my visit tomorrow
+    could you tell me what a filling costs
+    are you open on public holidays
+    can someone come and look at our boiler today
+    which insurance plans do you accept
+    i have a question about my last bill
+    please tell the doctor that i called
+    how long does a cleaning take
+    is the dentist in on thursday morning
+    we have no hot water in the house
+    can you send me a copy of the invoice
+    my name is anna and i am a new customer
+    how do i get to your office by bus
+    could i speak with somebody about a refund
+    do you also repair washing machines
+    what do you charge for a first visit
+    i would prefer something early in the morning
+    does the price include the parts
+    my daughter broke a tooth this morning
+    can you come before noon on wednesday
+    i want to change my phone number
+    when is the next free slot with doctor brown
+    """.strip().splitlines()
+)
+_MISHEARINGS = ("monday", "morning", "office", "price", "visit", "doctor", "free", "water", "today", "number")
+
+
+def _timed_words(rng: random.Random, texts: list[str], start_ms: int) -> tuple[Word, ...]:
+    """Words back to back on the frame grid: 120 ms and 40 ms a letter, give or take a frame or two."""
+    words: list[Word] = []
+    at = start_ms
+    for text in texts:
+        length = 120 + 40 * min(len(text), 8) + rng.randrange(-2, 3) * FRAME_MS
+        words.append(Word(text, at, at + length))
+        at += length
+    return tuple(words)
+
+
+def make_utterance(rng: random.Random, number: int, kind: UtteranceKind, pause_ms: tuple[int, int]) -> Utterance:
+    """One utterance of `kind`; `pause_ms` bounds the pause of a paused one, which falls at any word boundary."""
+    if kind == "cough":
+        return Utterance(number, kind, (), ((0, 300),))
+    if kind == "backchannel":
+        words = (Word(rng.choice(("mm-hm", "yeah", "okay")), 0, 400),)
+        return Utterance(number, kind, words, ((0, 400),))
+    texts = rng.choice(_SENTENCES).split()
+    if kind == "paused":
+        cut = rng.randrange(1, len(texts))
+        pause = rng.randrange(pause_ms[0] // FRAME_MS, pause_ms[1] // FRAME_MS + 1) * FRAME_MS
+        first = _timed_words(rng, texts[:cut], 0)
+        second = _timed_words(rng, texts[cut:], first[-1].end_ms + pause)
+        spans = ((0, first[-1].end_ms), (second[0].start_ms, second[-1].end_ms))
+        return Utterance(number, kind, first + second, spans)
+    words = _timed_words(rng, texts, 0)
+    misheard: tuple[tuple[int, str], ...] = ()
+    if kind == "revised":
+        index = rng.choice((len(words) - 1, rng.randrange(len(words))))
+        misheard = ((index, rng.choice([word for word in _MISHEARINGS if word != words[index].text])),)
+    return Utterance(number, kind, words, ((0, words[-1].end_ms),), misheard)
+
+
+def caller_frame(utterance: Utterance, offset_ms: int) -> bytes:
+    """The frame of `utterance` that begins `offset_ms` after its onset: tagged if voiced, else silence."""
+    if not utterance.voiced(offset_ms):
+        return SILENCE
+    return _HEADER.pack(CALLER_MAGIC, utterance.number, offset_ms // FRAME_MS, 0) + _TAIL
+
+
+def read_caller_frame(pcm: bytes | memoryview) -> tuple[int, int] | None:
+    """(utterance number, offset in ms) of a voiced caller frame, None for silence."""
+    magic, number, frame, _ = _HEADER.unpack_from(pcm)
+    return (number, frame * FRAME_MS) if magic == CALLER_MAGIC else None
+
+
+# ---------------------------------------------------------------- voice activity
+
+
+class VoiceActivityModel:
+    """Counts voiced and silent 20 ms frames."""
+
+    __slots__ = ("silent_ms", "speaking", "voiced_ms")
+
+    def __init__(self) -> None:
+        self.speaking = False
+        self.voiced_ms = 0
+        self.silent_ms = 0
+
+    def frame(self, voiced: bool) -> Literal["start", "end"] | None:
+        """Take one frame; what it made known. A start's onset lies `voiced_ms` back, an end's last voice `silent_ms`."""
+        if voiced:
+            self.voiced_ms += FRAME_MS
+            self.silent_ms = 0
+            if not self.speaking and self.voiced_ms >= VAD_START_MS:
+                self.speaking = True
+                return "start"
+            return None
+        self.silent_ms += FRAME_MS
+        if self.speaking:
+            if self.silent_ms >= VAD_END_MS:
+                self.speaking = False
+                self.voiced_ms = 0
+                return "end"
+        else:
+            self.voiced_ms = 0
+        return None
+
+
+# ---------------------------------------------------------------- recognition
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A transcript of the words since the last final. `full`: the interim 150 ms after the last voiced frame."""
+
+    kind: Literal["interim", "final"]
+    text: str
+    full: bool = False
+
+
+@dataclass(slots=True)
+class _Segment:
+    utterance: Utterance
+    first_word: int
+    onset: float
+    onset_ms: int
+    last_voiced: float
+    last_ms: int
+    interims: int = 0
+    full_sent: bool = False
+    closed: bool = False
+
+
+class RecogniserModel:
+    """Turns tagged frames into transcripts at the fixed latencies. Sans-IO: `frame`, `due`, `next_deadline`.
+
+    A segment is closed by 100 ms of silence and its final comes whether or not the caller has resumed by then.
+    """
+
+    def __init__(self, script: dict[int, Utterance]) -> None:
+        self._script = script
+        self._open: _Segment | None = None
+        self._closed: list[_Segment] = []
+        self._spoken = (0, 0)
+        self._silent_ms = 0
+
+    def frame(self, pcm: bytes | memoryview, now: float) -> None:
+        """Take one 20 ms caller frame handed in at `now`."""
+        tag = read_caller_frame(pcm)
+        segment = self._open
+        if tag is None:
+            self._silent_ms += FRAME_MS
+            if segment is not None and self._silent_ms >= VAD_END_MS and not segment.closed:
+                segment.closed = True
+                self._closed.append(segment)
+            return
+        self._silent_ms = 0
+        number, offset = tag
+        if segment is None or segment.closed or segment.utterance.number != number:
+            if segment is not None and not segment.closed:
+                segment.closed = True
+                self._closed.append(segment)
+            utterance = self._script[number]
+            first = next((i for i, word in enumerate(utterance.words) if word.start_ms >= offset), len(utterance.words))
+            self._open = _Segment(utterance, first, now, offset, now, offset)
+            return
+        segment.last_voiced = now
+        segment.last_ms = offset
+
+    def next_deadline(self) -> float | None:
+        """When `due` should be called next."""
+        times = [segment.last_voiced + FINAL_S for segment in self._closed]
+        segment = self._open
+        if segment is not None:
+            if not segment.full_sent:
+                times.append(segment.onset + INTERIM_EVERY_S * (segment.interims + 1))
+                times.append(segment.last_voiced + FULL_INTERIM_S)
+        return min(times, default=None)
+
+    def due(self, now: float) -> list[Heard]:
+        """Transcripts whose time has come by `now`."""
+        out: list[Heard] = []
+        segment = self._open
+        if segment is not None and not segment.full_sent:
+            while segment.onset + INTERIM_EVERY_S * (segment.interims + 1) <= now:
+                segment.interims += 1
+                known_ms = segment.onset_ms + (segment.interims * INTERIM_EVERY_S - WORD_LATENESS_S) * 1000
+                text = self._text(segment, known_ms, final=False)
+                if text and known_ms <= segment.last_ms + FRAME_MS:
+                    out.append(Heard("interim", text))
+            if segment.last_voiced + FULL_INTERIM_S <= now:
+                segment.full_sent = True
+                if text := self._text(segment, segment.last_ms + FRAME_MS, final=False):
+                    out.append(Heard("interim", text, full=True))
+        while self._closed and self._closed[0].last_voiced + FINAL_S <= now:
+            done = self._closed.pop(0)
+            out.append(Heard("final", self._text(done, done.last_ms + FRAME_MS, final=True)))
+            if self._open is done:
+                self._open = None
+        return out
+
+    def _text(self, segment: _Segment, known_ms: float, *, final: bool) -> str:
+        misheard = {} if final else dict(segment.utterance.misheard)
+        words = enumerate(segment.utterance.words)
+        return " ".join(
+            misheard.get(index, word.text)
+            for index, word in words
+            if index >= segment.first_word and word.end_ms <= known_ms + 0.5
+        )
+
+
+# ---------------------------------------------------------------- the reply
+
+
+_SYLLABLES = tuple(c + v for c in "bdfgklmnprstvz" for v in "aeiou")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One language model request and its answer. `prompt`: the caller's text it answers, `words`: what it says."""
+
+    number: int
+    prompt: str
+    words: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Replies:
+    """Every request of one call: replies are functions of their prompt, and each word tells whose it is."""
+
+    length: int = 10
+    made: list[Reply] = field(default_factory=list[Reply])
+    _index: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+    def request(self, prompt: str) -> Reply:
+        """Meter a request whose last caller words are `prompt`, and give its reply."""
+        words = reply_words(prompt, self.length)
+        reply = Reply(len(self.made) + 1, prompt, words)
+        self.made.append(reply)
+        for position, word in enumerate(words):
+            self._index[plain(word)] = (reply.number, position)
+        return reply
+
+    def locate(self, word: str) -> tuple[int, int]:
+        """(reply number, word index) of a spoken word; (0, 0) for words no reply has."""
+        return self._index.get(plain(word), (0, 0))
+
+
+def plain(word: str) -> str:
+    """A word without case and punctuation, as two texts are compared."""
+    return "".join(c for c in word.casefold() if c.isalnum())
+
+
+def reply_words(prompt: str, length: int) -> tuple[str, ...]:
+    """`length` made-up words from a digest of `prompt`: a sentence of six, then the rest as one more."""
+    words: list[str] = []
+    for position in range(length):
+        digest = hashlib.blake2s(f"{position} {prompt}".encode(), digest_size=4).digest()
+        words.append("".join(_SYLLABLES[byte % len(_SYLLABLES)] for byte in digest))
+    words[0] = words[0].capitalize()
+    if length > FIRST_CLAUSE_WORDS:
+        words[FIRST_CLAUSE_WORDS - 1] += "."
+        words[FIRST_CLAUSE_WORDS] = words[FIRST_CLAUSE_WORDS].capitalize()
+    words[-1] += "."
+    return tuple(words)
+
+
+def agent_frame(reply: int, word: int, frame: int) -> bytes:
+    """20 ms of the agent's voice: frame `frame` of word `word` of reply `reply`."""
+    return _HEADER.pack(AGENT_MAGIC, reply & 0x7FFF, word, frame) + _TAIL
+
+
+def read_agent_frame(pcm: bytes | memoryview) -> tuple[int, int, int] | None:
+    """(reply, word, frame) of an untouched agent frame, None for anything else."""
+    if len(pcm) < _HEADER.size:
+        return None
+    magic, reply, word, frame = _HEADER.unpack_from(pcm)
+    return (reply, word, frame) if magic == AGENT_MAGIC else None
+
+
+def is_loud(pcm: bytes | memoryview) -> bool:
+    """True unless the frame's peak is at least 20 dB below the agent's voice.
+
+    Looks at one sample in eight, and never at the header: fades and gains keep the order of magnitude.
+    """
+    samples = memoryview(pcm).cast("B").cast("h") if isinstance(pcm, bytes) else pcm.cast("B").cast("h")
+    return any(abs(samples[i]) > QUIET for i in range(8, len(samples), 8))
