@@ -268,6 +268,7 @@ def run_virtual(
     limit_s: virtual seconds after which TimeoutError is raised. Raises DeadlockError, SpinError, LeakError or what the
     coroutine raised.
     """
+
     async def bounded() -> T:
         result = await coroutine
         await assert_no_leaked_tasks()
