@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
 
-from aivoice.audio.frames import FRAME_BYTES, SAMPLE_RATE
+from aivoice.audio.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from aivoice.audio.resample import Resampler
 from aivoice.errors import InputError
 
@@ -67,33 +68,51 @@ def iter_wav(path: Path | str, *, max_seconds: float = DEFAULT_MAX_S) -> Iterato
     _check_head(path)
     limit = int(max_seconds * SAMPLE_RATE) * 2
     total = 0
+    for piece in _plain(path) or _converted(path):
+        total += len(piece)
+        if total > limit:
+            raise _bad(path, f"is longer than {max_seconds / 60:g} minutes", "cut it", "wav_too_long")
+        yield piece
+    if total == 0:
+        raise _bad(path, "holds no samples", "record some audio into it", "wav_empty")
+
+
+def _plain(path: Path) -> Iterator[bytes] | None:
+    """Pieces of a file that already is 16 kHz mono s16le, without a decoder's memory; None for any other."""
+    try:
+        reader = wave.open(str(path), "rb")  # noqa: SIM115 - closed by the generator or just below
+    except (wave.Error, EOFError, struct.error):
+        return None
+    if (reader.getnchannels(), reader.getsampwidth(), reader.getframerate()) != (1, 2, SAMPLE_RATE) or (
+        reader.getnframes() * 2 > path.stat().st_size
+    ):
+        reader.close()
+        return None
+    return _plain_pieces(reader)
+
+
+def _plain_pieces(reader: wave.Wave_read) -> Iterator[bytes]:
+    with reader:
+        while piece := reader.readframes(FRAME_SAMPLES * 16):
+            yield piece
+
+
+def _converted(path: Path) -> Iterator[bytes]:
     try:
         with av.open(str(path), format="wav") as container:
             if not container.streams.audio:
                 raise _bad(path, "has no audio", "record some audio into it", "wav_empty")
             stream = container.streams.audio[0]
-            convert = av.AudioResampler(format="s16")  # width only: rate and layout stay
+            width = av.AudioResampler(format="s16")  # width only: rate and layout stay
             rate = Resampler(stream.rate, SAMPLE_RATE, quality="HQ")
             for frame in container.decode(stream):
-                for same_rate in convert.resample(frame):
-                    piece = rate.push(_mono(same_rate))
-                    total += len(piece)
-                    if total > limit:
-                        raise _too_long(path, max_seconds)
-                    if piece:
+                for whole in width.resample(frame):
+                    if piece := rate.push(_mono(whole)):
                         yield piece
-            rest = rate.push(b"", last=True)
-            total += len(rest)
-            if rest:
+            if rest := rate.push(b"", last=True):
                 yield rest
     except FFmpegError as error:
         raise _bad(path, f"is damaged ({error.strerror})", "record or convert it again", "wav_damaged") from None
-    if total == 0:
-        raise _bad(path, "holds no samples", "record some audio into it", "wav_empty")
-
-
-def _too_long(path: Path, max_seconds: float) -> InputError:
-    return _bad(path, f"is longer than {max_seconds / 60:g} minutes", "cut it", "wav_too_long")
 
 
 def read_wav(path: Path | str, *, max_seconds: float = DEFAULT_MAX_S) -> bytes:
