@@ -1,0 +1,136 @@
+"""A call's recording: a stereo WAV, caller left and agent right, on a sample-position clock.
+
+What is written at position p stands at sample p of the file, whenever it arrives and whatever is missing before
+it: there is nothing to drift. Gaps are silence. 16 kHz, s16le, 64 kB a second.
+
+The file is a valid WAV at every moment: samples first, then the two lengths in its header, at least every
+`engine.disk.INTERVAL_S`; `kill -9` costs what came after the last batch. Cost on the event loop: one list append a
+frame. Overflow policy: beyond `QUEUE_FRAMES` waiting for the disk the newest audio is dropped, counted and silent.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from aivoice.audio.frames import SAMPLE_RATE
+from aivoice.engine.disk import DiskError, DiskWriter, shared_writer, sync_file
+
+Channel = Literal["caller", "agent"]
+
+QUEUE_FRAMES = 1_500
+"""Writes that may wait for the disk: 15 s of both channels in 20 ms frames, 1 MB."""
+LONGEST_SAMPLES = 12 * 3_600 * SAMPLE_RATE
+"""Positions past twelve hours are a mistake, not a call: such audio is dropped and counted."""
+_HEADER_BYTES: Final = 44
+_BYTES: Final = 4
+"""Of one sample of both channels."""
+_SPAN_SAMPLES: Final = 2 * SAMPLE_RATE
+"""Most that one block in memory covers: audio further apart is written in several."""
+
+
+def wav_header(samples: int) -> bytes:
+    """The 44 bytes of a 16 kHz stereo s16le WAV of `samples` samples (Microsoft's RIFF WAVE, PCM format 1)."""
+    data = samples * _BYTES
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF", 36 + data, b"WAVE", b"fmt ", 16, 1, 2, SAMPLE_RATE, SAMPLE_RATE * _BYTES, _BYTES, 16, b"data", data,
+    )  # fmt: skip
+
+
+class Recorder:
+    """Records to `path` (its folder must exist). Raises DiskError when it cannot be created; later failures of the disk
+    end the recording, never the call, and are raised by `aclose`."""
+
+    def __init__(self, path: Path, writer: DiskWriter | None = None) -> None:
+        self.label = str(path)
+        self.dropped = 0
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, int, bytes]] = []
+        self._paused = False
+        self._closed = False
+        self._length = 0
+        self._writer = writer or shared_writer()
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise DiskError(
+                f"{path}: {error.strerror or 'cannot be created'}; choose another folder with --out"
+            ) from None
+        os.pwrite(self._file, wav_header(0), 0)
+        self._writer.add(self)
+
+    def write(self, channel: Channel, position: int, pcm: bytes) -> None:
+        """16 kHz s16le mono `pcm`, its first sample at `position` ≥ 0. Later writes replace earlier ones. Never blocks
+        or raises; nothing is kept while paused or after `aclose`."""
+        if self._paused or self._closed:
+            return
+        with self._lock:
+            if len(self._waiting) >= QUEUE_FRAMES or not 0 <= position <= LONGEST_SAMPLES:
+                self.dropped += 1
+                return
+            self._waiting.append((position, 0 if channel == "caller" else 1, pcm))
+
+    def pause(self, paused: bool) -> None:
+        """While paused both channels are silent in the file; the clock goes on."""
+        self._paused = paused
+
+    async def aclose(self) -> None:
+        """Write the rest and close the file. Idempotent. Raises DiskError when something could not be written."""
+        self._closed = True
+        await self._writer.close(self)
+
+    # ------------------------------------------------------------ the writer's thread
+
+    def write_batch(self) -> bool:
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        if not batch:
+            return False
+        batch.sort(key=_position)  # stable: of two writes to one place the later one stays
+        group: list[tuple[int, int, bytes]] = []
+        begin = end = 0
+        for item in batch:
+            samples = len(item[2]) // 2
+            if group and item[0] + samples > begin + _SPAN_SAMPLES and item[0] > begin:
+                self._merge(group, begin, end)
+                group = []
+            if not group:
+                begin = end = item[0]
+            group.append(item)
+            end = max(end, item[0] + samples)
+        self._merge(group, begin, end)
+        os.pwrite(self._file, wav_header(self._length), 0)
+        return True
+
+    def _merge(self, group: list[tuple[int, int, bytes]], begin: int, end: int) -> None:
+        """Lay the group over what the file holds from sample `begin` to `end`."""
+        block = np.zeros((end - begin, 2), dtype="<i2")
+        offset = _HEADER_BYTES + begin * _BYTES
+        if begin < self._length:
+            held = os.pread(self._file, min(end, self._length) * _BYTES - begin * _BYTES, offset)
+            there = np.frombuffer(held, dtype="<i2").reshape(-1, 2)
+            block[: len(there)] = there
+        for position, channel, pcm in group:
+            samples = np.frombuffer(pcm, dtype="<i2", count=len(pcm) // 2)
+            block[position - begin : position - begin + len(samples), channel] = samples
+        data = memoryview(block.tobytes())
+        while data:
+            written = os.pwrite(self._file, data, offset)
+            data, offset = data[written:], offset + written
+        self._length = max(self._length, end)
+
+    def sync(self) -> None:
+        sync_file(self._file)
+
+    def shut(self) -> None:
+        os.close(self._file)
+
+
+def _position(item: tuple[int, int, bytes]) -> int:
+    return item[0]
