@@ -1,0 +1,165 @@
+"""The operations a command can start beside speech and hearing: retrieval, generation, tools, transfer, credit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from aivoice.core import commands as c
+from aivoice.core import events as e
+from aivoice.core.config import CallConfig
+from aivoice.core.toolbox import canonical_arguments
+from aivoice.engine.attempts import report_attempts
+from aivoice.engine.ports import Retriever, ToolOutcome, ToolRunner, TransferDesk
+from aivoice.engine.scope import Scope
+from aivoice.errors import ProviderError
+from aivoice.providers.ports import (
+    LanguageModel,
+    SpeechToText,
+    TextDelta,
+    TextToSpeech,
+    ToolCallDelta,
+    UsageDelta,
+    VoiceActivity,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """One of each kind; a fallback chain is one, too."""
+
+    stt: SpeechToText
+    llm: LanguageModel
+    tts: TextToSpeech
+    vad: VoiceActivity
+
+
+class Operations:
+    """Starts and cancels them. Each reports its end exactly once by `feed`, or was cancelled.
+
+    scope: ends with the call. effects: outlives the media, for tools with side effects.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        llm: LanguageModel,
+        tools: ToolRunner | None,
+        retriever: Retriever | None,
+        transfers: TransferDesk | None,
+        scope: Scope,
+        effects: Scope,
+        feed: Callable[[e.Event], None],
+        config: CallConfig,
+    ) -> None:
+        self._call_id, self._llm = call_id, llm
+        self._tools, self._retriever, self._transfers = tools, retriever, transfers
+        self._scope, self._effects, self._feed, self._config = scope, effects, feed, config
+
+    def start(self, command: c.Command) -> None:
+        """Run a command that starts an operation; others have nothing to do here."""
+        match command:
+            case c.Generate():
+                self._scope.spawn(command.attempt, self._generate(command))
+            case c.Retrieve():
+                self._scope.spawn(command.attempt, self._retrieve(command))
+            case c.RunTool():
+                scope = self._effects if command.side_effects else self._scope
+                scope.spawn(command.attempt, self._run_tool(command))
+            case c.Transfer():
+                self._scope.spawn(command.attempt, self._transfer(command))
+            case c.RenewLease():
+                self._feed(e.LeaseGranted(command.attempt, command.seconds))
+            case _:
+                pass
+
+    def cancel(self, attempt: int) -> None:
+        """End the operation; side effects are never cancelled."""
+        self._scope.cancel(attempt)
+
+    async def _generate(self, command: c.Generate) -> None:
+        turn, attempt = command.turn, command.attempt
+        report_attempts(self._feed, turn=turn, attempt=attempt)
+        failed = ""
+        try:
+            deltas = self._llm.generate(command.request)
+            async with aclosing(_closable(deltas)):
+                async for delta in deltas:
+                    match delta:
+                        case TextDelta(text):
+                            self._feed(e.Token(turn, attempt, text))
+                        case ToolCallDelta(call_id, name, arguments):
+                            self._feed(e.ToolRequested(turn, attempt, call_id, name, canonical_arguments(arguments)))
+                        case UsageDelta(prompt, completion, cached):
+                            self._feed(e.Usage(turn, attempt, prompt, completion, cached))
+        except asyncio.CancelledError:
+            raise
+        except ProviderError as error:
+            failed = error.code
+        except Exception as error:  # noqa: BLE001 - a provider's bug must not end the call
+            failed = type(error).__name__
+        self._feed(e.GenerationEnded(turn, attempt, failed))
+
+    async def _retrieve(self, command: c.Retrieve) -> None:
+        passages = ()
+        try:
+            if self._retriever is not None:
+                passages = await self._retriever.search(command.query)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - an answer without knowledge is better than none
+            self._feed(e.ProviderAttempt("llm", "retriever", "failed", command.turn, command.attempt, type(error).__name__))
+        self._feed(e.PassagesFound(command.turn, command.attempt, tuple(passages)))
+
+    async def _run_tool(self, command: c.RunTool) -> None:
+        uncertain = "unknown" if command.side_effects else "failed"
+        outcome = ToolOutcome(uncertain)
+        try:
+            arguments: Any = json.loads(command.arguments or "{}")
+            if self._tools is None or not isinstance(arguments, dict):
+                outcome = ToolOutcome("failed")
+            else:
+                async with asyncio.timeout(command.time_limit_ms / 1_000):
+                    outcome = await self._tools.run(
+                        command.name, arguments, call_id=self._call_id, key=command.key
+                    )
+        except asyncio.CancelledError:
+            self._feed(e.ToolEnded(command.turn, command.attempt, uncertain))
+            raise
+        except ValueError:
+            outcome = ToolOutcome("failed")  # the arguments are no JSON: surely not run
+        except Exception:  # noqa: BLE001 - a tool's failure is its outcome; its text is not ours to log
+            outcome = ToolOutcome(uncertain)
+        self._feed(e.ToolEnded(command.turn, command.attempt, outcome.outcome, outcome.result))
+
+    async def _transfer(self, command: c.Transfer) -> None:
+        connected = False
+        try:
+            if self._transfers is not None:
+                connected = await self._transfers.transfer(command.target, call_id=self._call_id, reason=command.reason)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller hears that nobody is free
+            self._feed(e.TransferState(command.turn, command.attempt, "failed", type(error).__name__))
+            return
+        self._feed(e.TransferState(command.turn, command.attempt, "connected" if connected else "failed"))
+
+
+class _Closable:
+    """An async iterator that may or may not have `aclose`."""
+
+    def __init__(self, source: object) -> None:
+        self._source = source
+
+    async def aclose(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _closable(source: object) -> _Closable:
+    return _Closable(source)
