@@ -1,0 +1,1 @@
+"""What happened in a call and why: the live view, the trace, the transcript and the latency picture."""

@@ -1,0 +1,237 @@
+"""The calls of this process: who is admitted, which are live, which ended.
+
+A slot is taken before anything of a call is awaited and given back when the call has ended, so the cap holds however
+many offers come at once. Calls over the cap are refused, never degraded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, Self
+
+from aivoice.api.hub import CallHub
+from aivoice.errors import CapacityError, InputError, VoiceError
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 200
+"""Ended calls that are still listed; their files stay for as long as nobody deletes them."""
+
+
+class NoSuchCallError(VoiceError):
+    """The call is not known, or not live any more."""
+
+    code, stage, status = "call_unknown", "api", 404
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessInfo:
+    """What a page may know of a loaded business. clips: text of its ready-made clips by key."""
+
+    id: str
+    name: str
+    greeting: str = ""
+    clips: Mapping[str, str] | None = None
+
+
+class LiveCall(Protocol):
+    """A running call."""
+
+    answer_sdp: str
+
+    async def hang_up(self, reason: str) -> None:
+        """End the call and return when it has ended (bounded by the session's own limits). Idempotent."""
+        ...
+
+    def press(self, digit: str) -> None:
+        """One key of the keypad: `0`-`9 * #`."""
+        ...
+
+    async def wait_closed(self) -> str:
+        """The reason for the end, once the call's files are whole. Cancelling the wait ends nothing."""
+        ...
+
+
+class CallFactory(Protocol):
+    """Makes calls. `start` answers an offer: the call runs when it returns.
+
+    Raises InputError for an offer that cannot be answered. directory: where the call's files go (exists).
+    hub: gets every record of the call, from before `start` returns.
+    """
+
+    async def start(
+        self, offer_sdp: str, *, call_id: str, business: BusinessInfo, directory: Path, hub: CallHub
+    ) -> LiveCall: ...
+
+
+@dataclass(slots=True)
+class CallInfo:
+    """A call as the API shows it."""
+
+    id: str
+    business: BusinessInfo
+    started: datetime
+    directory: Path
+    hub: CallHub
+    call: LiveCall | None = None
+    ended: datetime | None = None
+    reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        return self.ended is None
+
+
+class CallDesk:
+    """``async with CallDesk(…) as desk``: on exit every live call is hung up, and its files are whole.
+
+    capacity: most calls at a time. directory: parent of the calls' folders. now: wall clock with zone.
+    """
+
+    def __init__(
+        self,
+        factory: CallFactory,
+        businesses: list[BusinessInfo],
+        *,
+        capacity: int,
+        directory: Path,
+        now: Callable[[], datetime],
+        new_id: Callable[[datetime], str] | None = None,
+    ) -> None:
+        if not businesses:
+            raise InputError("No business is loaded: name at least one business file.", stage="business")
+        self.businesses = {business.id: business for business in businesses}
+        self.capacity = capacity
+        self.directory = directory
+        self._factory = factory
+        self._now = now
+        self._new_id = new_id or _new_id
+        self._taken = 0
+        self._calls: OrderedDict[str, CallInfo] = OrderedDict()
+        self._tasks = asyncio.TaskGroup()
+        self._stack = AsyncExitStack()
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._tasks)
+        self._stack.push_async_callback(self.hang_up_all, "shutdown")
+        self._open = True
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._open = False
+        await self._stack.aclose()
+
+    @property
+    def taken(self) -> int:
+        """Slots in use: live calls and those being set up."""
+        return self._taken
+
+    def calls(self) -> list[CallInfo]:
+        """Live and remembered calls, newest first."""
+        return list(reversed(self._calls.values()))
+
+    def find(self, call_id: str) -> CallInfo:
+        """Raises NoSuchCallError."""
+        info = self._calls.get(call_id)
+        if info is None:
+            raise NoSuchCallError("There is no such call; GET /calls lists those that this server knows.")
+        return info
+
+    def find_live(self, call_id: str) -> tuple[CallInfo, LiveCall]:
+        """Raises NoSuchCallError, also for a call that has ended."""
+        info = self.find(call_id)
+        if info.call is None or not info.live:
+            raise NoSuchCallError("This call has already ended.", code="call_ended")
+        return info, info.call
+
+    async def start(self, offer_sdp: str, business_id: str = "") -> CallInfo:
+        """Answer an offer. Raises CapacityError, InputError (offer or business), or what the factory raises.
+
+        Cancelled half-way (the client vanished), the call is ended and the slot free again.
+        """
+        business = self._business(business_id)
+        if not self._open:
+            raise CapacityError("The server is shutting down; try again in a moment.")
+        if self._taken >= self.capacity:
+            raise CapacityError(f"All {self.capacity} lines are busy; try again in a moment.")
+        self._taken += 1
+        started = self._now()
+        call_id = self._new_id(started)
+        info = CallInfo(call_id, business, started, self.directory / call_id, CallHub(business.clips))
+        try:
+            await asyncio.to_thread(info.directory.mkdir, parents=True, exist_ok=True)
+            info.call = await self._factory.start(
+                offer_sdp, call_id=call_id, business=business, directory=info.directory, hub=info.hub
+            )
+        except BaseException:
+            self._taken -= 1
+            _remove_if_empty(info.directory)
+            raise
+        if not self._open:  # the server began to shut down meanwhile: nobody would watch this call
+            self._taken -= 1
+            await info.call.hang_up("shutdown")
+            raise CapacityError("The server is shutting down; try again in a moment.")
+        self._remember(info)
+        self._tasks.create_task(self._watch(info, info.call.wait_closed), name=f"watch {call_id}")
+        return info
+
+    async def hang_up(self, call_id: str, reason: str = "caller_hung_up") -> CallInfo:
+        """End a live call; returns when it has ended. Raises NoSuchCallError, also the second time."""
+        info, call = self.find_live(call_id)
+        await call.hang_up(reason)
+        return info
+
+    async def hang_up_all(self, reason: str) -> None:
+        """End every live call, all at once."""
+        async with asyncio.TaskGroup() as group:
+            for info in self.calls():
+                if info.live and info.call is not None:
+                    group.create_task(info.call.hang_up(reason), name=f"hang up {info.id}")
+
+    def _business(self, business_id: str) -> BusinessInfo:
+        if not business_id:
+            return next(iter(self.businesses.values()))
+        found = self.businesses.get(business_id)
+        if found is None:
+            known = ", ".join(self.businesses)
+            raise InputError(f"No such business is loaded; loaded: {known}.", code="business_unknown", stage="api")
+        return found
+
+    async def _watch(self, info: CallInfo, closed: Callable[[], Awaitable[str]]) -> None:
+        try:
+            info.reason = await closed()
+        except Exception:  # a failed call ends as a call; the desk and the other calls go on
+            log.exception("call %s failed", info.id)
+            info.reason = "failed"
+        finally:
+            info.ended = self._now()
+            info.call = None
+            info.hub.close()
+            self._taken -= 1
+
+    def _remember(self, info: CallInfo) -> None:
+        self._calls[info.id] = info
+        ended = [call_id for call_id, known in self._calls.items() if not known.live]
+        for call_id in ended[: max(0, len(ended) - REMEMBERED)]:
+            del self._calls[call_id]
+
+
+def _new_id(started: datetime) -> str:
+    """Sorts by time, unique by chance: ``20261122-201530-9f31c2``."""
+    return f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _remove_if_empty(directory: Path) -> None:
+    try:
+        directory.rmdir()
+    except OSError:
+        log.debug("left %s as it is: not empty", directory.name)

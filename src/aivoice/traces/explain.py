@@ -1,0 +1,72 @@
+"""Decisions of the core in plain words: "the turn ended because…", "the reply was thrown away because…"."""
+
+from __future__ import annotations
+
+from aivoice.core import commands as c
+from aivoice.core import events as e
+
+_NOTES = {
+    "backchannel": "The agent carried on: the caller was only listening along",
+    "echo": "Not taken as a turn: it repeats what the agent was saying",
+    "noise": "Not taken as a turn: a sound without words",
+    "wordless": "Not taken as a turn: a sound without words",
+    "cough": "Not taken as a turn: a sound without words",
+    "stale": "A late result of cancelled work was dropped",
+    "resume": "The agent carried on from the last word boundary",
+    "reprompt": "The caller said nothing and was asked again",
+    "filler": "A filler was spoken so that the caller was not left in silence",
+    "speculation": "A reply was prepared before the turn was decided",
+    "tool": "A tool decision",
+}
+
+_STAGE_NAMES = {
+    "stt": "speech recognition",
+    "llm": "the language model",
+    "tts": "speech synthesis",
+    "vad": "voice activity",
+}
+
+
+def with_reason(sentence: str, why: str) -> str:
+    """``sentence because why``, without a dangling "because"."""
+    why = why.strip().rstrip(".")
+    return f"{sentence} because {why}." if why else f"{sentence}."
+
+
+def turn_ended(item: c.TurnEnded) -> str:
+    return with_reason(f"Turn {item.turn} ended", item.why)
+
+
+def turn_reopened(item: c.TurnReopened) -> str:
+    return with_reason(f"Turn {item.turn} was reopened", item.why)
+
+
+def reply_ended(item: c.ReplyEnded) -> str | None:
+    """None where there is nothing to explain: a reply that was heard to its end."""
+    match item.outcome:
+        case "finished":
+            return None
+        case "interrupted":
+            return with_reason("The agent was interrupted", item.why)
+        case "discarded":
+            return with_reason("The reply was thrown away", item.why)
+
+
+def note(item: c.Note) -> str:
+    known = _NOTES.get(item.kind, item.kind.replace("_", " ").replace(".", " ").capitalize())
+    return f"{known} ({item.detail})." if item.detail else f"{known}."
+
+
+def provider(item: e.ProviderAttempt) -> str | None:
+    """None for the attempts that went as hoped: they are listed, not explained."""
+    what = f"{item.provider} ({_STAGE_NAMES[item.stage]})"
+    code = f": {item.code}" if item.code else ""
+    match item.state:
+        case "started" | "useful":
+            return None
+        case "failed":
+            return f"{what} failed{code}."
+        case "switched":
+            return f"Switched to {what}{code}."
+        case "skipped":
+            return f"{what} was skipped{code}."

@@ -1,0 +1,193 @@
+"""A call factory for the page's own tests: real WebRTC (the agent's voice is a tone), a scripted conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from av import AudioFrame
+
+from aivoice.api.desk import BusinessInfo
+from aivoice.api.hub import CallHub
+from aivoice.core import commands as c
+from aivoice.core import events as e
+from aivoice.errors import InputError
+from aivoice.traces.build import build_trace
+from aivoice.traces.files import write_trace_files
+from aivoice.traces.reduce import Item
+
+RATE = 48_000
+FRAME = RATE // 50
+
+
+class ToneTrack(MediaStreamTrack):
+    """A quiet 440 Hz tone in real time."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begin = 0.0
+        self._at = 0
+
+    async def recv(self) -> AudioFrame:
+        if not self._begin:
+            self._begin = time.monotonic()
+        await asyncio.sleep(max(0.0, self._begin + self._at / RATE - time.monotonic()))
+        wave = 3000 * np.sin(2 * np.pi * 440 * (np.arange(FRAME) + self._at) / RATE)
+        frame = AudioFrame.from_ndarray(wave.astype(np.int16).reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
+        self._at += FRAME
+        return frame
+
+
+MS = 1_000
+GREETING = "Good afternoon, Bright Smile Dental, how can I help you?"
+STAGES = (
+    ("vad", 100 * MS),
+    ("transcript", 212 * MS),
+    ("endpointing", 0),
+    ("context", 18 * MS),
+    ("first_token", 96 * MS),
+    ("clause", 41 * MS),
+    ("tts", 123 * MS),
+    ("playout", 20 * MS),
+)
+
+
+def script() -> list[tuple[int, Item]]:
+    """A conversation as records, (ms, item): greeting, question, interruption, booking with a filler, backchannel."""
+    hours = "We are open Monday to Friday from eight until six, and on Saturday from nine until one"
+    booked = "You are booked for Wednesday the twenty-fifth at three. Is there anything else I can do?"
+    arguments = '{"date":"2026-11-25","name":"Ana Lopez","time":"15:00"}'
+    return [
+        (0, e.Answered("2026-11-22T14:02:00-05:00", "America/New_York")),
+        (40, e.MediaUp()),
+        (60, c.Play(0, 1, cached="greeting")),
+        (80, e.PlayoutStarted(0, 1)),
+        (1600, e.PlayoutFinished(0, 1)),
+        (1601, c.ReplyEnded(0, 1, GREETING, "finished")),
+        (2000, e.SpeechStarted(0, 2_000 * MS)),
+        (2300, e.Heard("interim", "when are", 0, 1)),
+        (2500, e.Heard("interim", "when are you open on", 0, 1)),
+        (2800, e.SpeechEnded(0, 2_800 * MS)),
+        (2820, c.Generate(1, 20, None, True)),  # pyright: ignore[reportArgumentType] - the view shows no prompts
+        (3000, e.Heard("final", "When are you open on Saturdays?", 0, 1)),
+        (3010, c.TurnEnded(1, "When are you open on Saturdays?", "the question was complete")),
+        (3012, c.Speak(1, 21, hours, True)),
+        (3013, e.ClipAudio(1, 21, 320)),
+        (3014, c.Play(1, 21)),
+        (3400, e.PlayoutStarted(1, 21)),
+        (3401, c.Waterfall(1, STAGES, 610 * MS, 610 * MS, True)),
+        (4300, e.SpeechStarted(0, 4_300 * MS)),
+        (4310, c.Hold()),
+        (4500, e.Heard("interim", "mm-hm", 0, 1)),
+        (4560, e.SpeechEnded(0, 4_500 * MS)),
+        (4600, c.Note("backchannel", 1)),
+        (4610, c.Resume()),
+        (5200, e.SpeechStarted(0, 5_200 * MS)),
+        (5210, c.Hold()),
+        (5500, e.Heard("interim", "okay can I book", 0, 1)),
+        (5510, c.Stop()),
+        (
+            5511,
+            c.ReplyEnded(1, 20, "We are open Monday to Friday from eight until six", "interrupted", "the caller spoke"),
+        ),
+        (6200, e.SpeechEnded(0, 6_200 * MS)),
+        (6500, e.Heard("final", "Okay, can I book Wednesday at three? Ana Lopez.", 0, 1)),
+        (6510, c.TurnEnded(2, "Okay, can I book Wednesday at three? Ana Lopez.", "the sentence was complete")),
+        (6520, c.RunTool(2, 30, "t1", "book_appointment", arguments, "k", True, 5000)),
+        (6700, c.Play(2, 31, cached="filler.book_appointment")),
+        (6720, e.PlayoutStarted(2, 31)),
+        (7600, e.PlayoutFinished(2, 31)),
+        (7650, e.ProviderAttempt("tts", "hibari", "failed", 2, 32, "timeout")),
+        (7700, e.ToolEnded(2, 30, "ok", '{"confirmation":"BS-1042"}')),
+        (7800, c.Speak(2, 32, booked, True)),
+        (7801, c.Play(2, 32)),
+        (7990, e.PlayoutStarted(2, 32)),
+        (7991, c.Waterfall(2, (*STAGES[:4], ("first_token", 1_240 * MS), *STAGES[5:]), 560 * MS, 1_754 * MS, False)),
+        (9800, e.PlayoutFinished(2, 32)),
+        (9801, c.ReplyEnded(2, 30, f"One moment, I am booking that for you. {booked}", "finished")),
+    ]
+
+
+class ScriptedCall:
+    """A peer connection and a task that tells the script."""
+
+    def __init__(self, peer: RTCPeerConnection, hub: CallHub, directory: Path, call_id: str, business: str) -> None:
+        self._peer = peer
+        self._hub = hub
+        self._directory = directory
+        self._ids = call_id, business
+        self._reason = ""
+        self._closing = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._begin = time.monotonic_ns() // 1000
+        self.pressed: list[str] = []
+        self.answer_sdp = ""
+
+    async def answer(self, offer_sdp: str) -> None:
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
+            self._peer.addTrack(ToneTrack())
+            await self._peer.setLocalDescription(await self._peer.createAnswer())
+        except Exception as error:
+            await self._peer.close()
+            raise InputError("The SDP offer cannot be answered.", code="sdp_invalid") from error
+        self.answer_sdp = self._peer.localDescription.sdp
+        self._task = asyncio.create_task(self._run(), name="scripted call")
+
+    def publish(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self._hub.publish(time.monotonic_ns() // 1000, item)
+
+    async def _run(self) -> None:
+        last = 0
+        for at_ms, item in script():
+            try:
+                async with asyncio.timeout((at_ms - last) / 1000):
+                    await self._closing.wait()
+                break
+            except TimeoutError:
+                last = at_ms
+                self._hub.publish(self._begin + at_ms * MS, item)
+        await self._closing.wait()
+        self.publish([c.Finish(self._reason)])
+        await self._peer.close()
+        trace = build_trace(self._hub.view.reducer, call_id=self._ids[0], business=self._ids[1])
+        await asyncio.to_thread(write_trace_files, self._directory, trace)
+        self._closed.set()
+
+    async def hang_up(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._closing.set()
+        await self._closed.wait()
+
+    def press(self, digit: str) -> None:
+        self.pressed.append(digit)
+        self.publish([e.Dtmf(digit)])
+
+    async def wait_closed(self) -> str:
+        await self._closed.wait()
+        return self._reason
+
+
+class ScriptedFactory:
+    """Hands out ScriptedCalls; `calls` holds them in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[ScriptedCall] = []
+
+    async def start(
+        self, offer_sdp: str, *, call_id: str, business: BusinessInfo, directory: Path, hub: CallHub
+    ) -> ScriptedCall:
+        call = ScriptedCall(RTCPeerConnection(), hub, directory, call_id, business.name)
+        await call.answer(offer_sdp)
+        self.calls.append(call)
+        return call
