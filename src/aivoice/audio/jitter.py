@@ -39,12 +39,14 @@ _RETARGET_EVERY = 5
 @dataclass(frozen=True, slots=True)
 class JitterConfig:
     """quantile: share of packets that should come in time. margin_ms: added to it (scheduling of the pulls).
-    window: packets that are remembered (400 = 8 s). max_delay_ms: bound of the buffer's own delay."""
+    window: packets that are remembered (400 = 8 s). max_delay_ms: bound of the buffer's own delay.
+    tolerance_ms: shortfall of delay left to whoever times the pulls before audio is lengthened."""
 
     quantile: float = 0.985
     margin_ms: float = 2.0
     window: int = 400
     max_delay_ms: float = 500.0
+    tolerance_ms: float = 2.0
 
 
 @dataclass(slots=True)
@@ -271,7 +273,7 @@ class JitterBuffer:
             wait, longest = (1 if excess > 5 * FRAME_SAMPLES else 2), MAX_LAG
         elif excess >= 0 and spare > 0:
             wait, longest = 3, min(spare, MAX_LAG)
-        elif excess < -2 * _MS:
+        elif excess < -self._config.tolerance_ms * _MS:
             wait, longest = 4, -MAX_LAG
         else:
             return pcm

@@ -19,6 +19,7 @@ from aivoice.audio.frames import FRAME_MS
 PERIOD_S = FRAME_MS / 1000
 SLOTS = 10
 """Groups the calls of one loop are spread over: at most this many timer wake-ups per 20 ms."""
+STEP_S = PERIOD_S / SLOTS
 MAX_CATCH_UP = 10
 """Missed ticks of a slot made up for at once (200 ms, what a jitter buffer absorbs); older ones are skipped."""
 
@@ -70,21 +71,30 @@ class LatenessStats:
 class _Entry:
     tick: Callable[[], None]
     slot: int
-    due: int  # step of the next tick
+    due: int  # step of the next tick; the entries of one slot share it
+    skips: int = 0  # coming ticks to leave out, after a shift to later
     live: bool = True
 
 
 class PacerHandle:
-    """One call's place in the pacer. `remove()` ends it at once and may be called from inside the tick."""
+    """One call's place in the pacer. Both methods may be called from inside the tick."""
 
-    __slots__ = ("_remove",)
+    __slots__ = ("_remove", "_shift")
 
-    def __init__(self, remove: Callable[[], None]) -> None:
+    def __init__(self, remove: Callable[[], None], shift: Callable[[float], float]) -> None:
         self._remove = remove
+        self._shift = shift
 
     def remove(self) -> None:
         """No further tick runs after this returns. Idempotent."""
         self._remove()
+
+    def shift(self, by_s: float) -> float:
+        """Move all coming ticks by up to ±20 ms, rounded towards zero to `STEP_S`; returns the shift made, seconds.
+
+        A jitter buffer's reader uses it to meet its packets just after they arrive.
+        """
+        return self._shift(by_s)
 
 
 class Pacer:
@@ -110,22 +120,30 @@ class Pacer:
     def __len__(self) -> int:
         return sum(len(slot) for slot in self._slots)
 
-    def add(self, tick: Callable[[], None]) -> PacerHandle:
-        """Call `tick` every 20 ms from at most 20 ms from now on (never from inside `add`)."""
+    def add(self, tick: Callable[[], None], *, at: float | None = None) -> PacerHandle:
+        """Call `tick` every 20 ms from at most 20 ms from now on (never from inside `add`).
+
+        at: a ``loop.time()`` that ticks should fall on, give or take 20 ms periods and `STEP_S`; None: wherever the
+        load is least.
+        """
         sizes = [len(slot) for slot in self._slots]
         smallest = min(sizes)
         now_step = self._step_at(self._loop.time())
         # Of the least loaded slots, the one that comes up first: a lone call's first frame leaves soonest.
-        slot = min(
-            (index for index in range(SLOTS) if sizes[index] == smallest),
-            key=lambda index: (index - now_step - 1) % SLOTS,
+        slot = (
+            min(
+                (index for index in range(SLOTS) if sizes[index] == smallest),
+                key=lambda index: (index - now_step - 1) % SLOTS,
+            )
+            if at is None
+            else self._step_at(at) % SLOTS
         )
         first = now_step + 1 + (slot - now_step - 1) % SLOTS
         entry = _Entry(tick, slot, first)
         self._slots[slot].append(entry)
         if self._timer is None or first < self._next:
             self._arm(first)
-        return PacerHandle(partial(self._forget, entry))
+        return PacerHandle(partial(self._forget, entry), partial(self._move, entry))
 
     def close(self) -> None:
         """Remove every call and the timer. Idempotent; the pacer can be used again."""
@@ -137,16 +155,32 @@ class Pacer:
 
     def _step_at(self, time: float) -> int:
         # The nudge keeps a deadline that is reached exactly (virtual time) from counting as the step before.
-        return int((time - self._epoch) * SLOTS / PERIOD_S + 1e-6)
+        return int((time - self._epoch) / STEP_S + 1e-6)
 
     def _time_of(self, step: int) -> float:
-        return self._epoch + step * PERIOD_S / SLOTS
+        return self._epoch + step * STEP_S
 
     def _arm(self, step: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._next = step
         self._timer = self._loop.call_at(self._time_of(step), self._wake)
+
+    def _move(self, entry: _Entry, by_s: float) -> float:
+        steps = max(-SLOTS + 1, min(SLOTS - 1, int(by_s / STEP_S)))
+        if not entry.live or steps == 0:
+            return 0.0
+        now_step = self._step_at(self._loop.time())
+        wanted = entry.due + steps
+        self._slots[entry.slot].remove(entry)
+        entry.slot = wanted % SLOTS
+        entry.due = now_step + 1 + (wanted - now_step - 1) % SLOTS
+        # Due sooner than wanted, as its new slot's neighbours are: those ticks are left out.
+        entry.skips += max(0, (wanted - entry.due) // SLOTS)
+        self._slots[entry.slot].append(entry)
+        if self._timer is None or entry.due < self._next:
+            self._arm(entry.due)
+        return steps * STEP_S
 
     def _forget(self, entry: _Entry) -> None:
         if not entry.live:
@@ -178,6 +212,10 @@ class Pacer:
         ticks = (last - entry.due) // SLOTS + 1
         late = self._loop.time() - self._time_of(entry.due)
         entry.due += ticks * SLOTS
+        left_out = min(entry.skips, ticks)
+        entry.skips -= left_out
+        ticks -= left_out
+        late -= left_out * PERIOD_S
         if ticks > MAX_CATCH_UP:
             self.lateness.skipped += ticks - MAX_CATCH_UP
             ticks = MAX_CATCH_UP

@@ -46,6 +46,15 @@ def is_rtcp(data: bytes) -> bool:
     return len(data) >= 2 and 192 <= data[1] <= 223
 
 
+@dataclass(frozen=True, slots=True)
+class KeypadBody:
+    """One packet of a key press, yet to be numbered."""
+
+    body: bytes
+    timestamp: int
+    first: bool
+
+
 class RtpSender:
     """Numbers outgoing packets. ssrc, first sequence number and first timestamp are given (random, per RFC 3550)."""
 
@@ -70,14 +79,19 @@ class RtpSender:
         self.octets += len(payload)
         return header + payload
 
-    def event_packet(self, payload_type: int, payload: bytes, *, first: bool) -> bytes:
-        """A keypad packet: the audio's current timestamp, its own payload type, the marker on the first."""
-        marker = 0x80 if first else 0
-        header = struct.pack("!BBHII", 0x80, marker | payload_type, self._sequence, self.timestamp, self.ssrc)
+    def skip(self, step: int) -> None:
+        """Nothing was sent for `step` clock units; the next packet starts a talk spurt."""
+        self.timestamp = (self.timestamp + step) & 0xFFFFFFFF
+        self._marker = 0x80
+
+    def event_packet(self, payload_type: int, event: KeypadBody) -> bytes:
+        """A keypad packet in sequence with the audio, its timestamp that of the press, the marker on the first."""
+        marker = 0x80 if event.first else 0
+        header = struct.pack("!BBHII", 0x80, marker | payload_type, self._sequence, event.timestamp, self.ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.packets += 1
-        self.octets += len(payload)
-        return header + payload
+        self.octets += len(event.body)
+        return header + event.body
 
 
 @dataclass(slots=True)
@@ -203,17 +217,15 @@ class KeypadReader:
         return _DIGITS[event]
 
 
-def keypad_packets(sender: RtpSender, payload_type: int, digit: str, *, frames: int = 5) -> list[bytes]:
+def keypad_press(digit: str, *, timestamp: int, step: int, frames: int = 5) -> list[KeypadBody]:
     """The packets of one key press of `frames` · 20 ms, to be sent 20 ms apart, the last thrice (RFC 4733 §2.5.1.4).
 
-    They share the stream's sequence numbers and carry its timestamp at the press. Raises ValueError for no key.
+    timestamp: the audio stream's at the press. step: 20 ms in units of the event clock. Raises ValueError for no key.
     """
     event = _DIGITS.index(digit.upper())
-    step = sender.clock_rate // 50
-    packets: list[bytes] = []
+    bodies: list[KeypadBody] = []
     for number in range(frames + 2):
         end = 0x80 if number >= frames - 1 else 0
         duration = min(number + 1, frames) * step
-        body = struct.pack("!BBH", event, end | 10, duration)
-        packets.append(sender.event_packet(payload_type, body, first=number == 0))
-    return packets
+        bodies.append(KeypadBody(struct.pack("!BBH", event, end | 10, duration), timestamp, number == 0))
+    return bodies
