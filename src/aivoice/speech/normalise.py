@@ -1,0 +1,398 @@
+"""`normalise`: text as it is written → text as a person says it, before any synthesiser sees it.
+
+Pure. It never raises, for any Unicode; its output holds no digits, only words, apostrophes, hyphens and ``, . ; : !
+?``.
+A capital letter standing alone is the name of that letter ("nine thirty A M"); the article is always "a". Times are
+said by the twelve-hour clock. Every spoken word belongs to one source word, in order (`Spoken.word_map`), so audio
+can be
+cut at source words; nothing is ever moved across a source word.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from aivoice.speech import say_numbers as n
+from aivoice.speech.context import Context, Lexicon, Word, split_word
+from aivoice.speech.found import word_set
+from aivoice.speech.say_words import (
+    ABBREVIATIONS,
+    ACRONYM_WORDS,
+    COMPASS,
+    FULL_WEEKDAYS,
+    GLUED_ONLY,
+    MONTHS,
+    NAME_BEFORE,
+    NEED_STOP,
+    SHOUTED,
+    SPELLED,
+    STATES,
+    STREET_AFTER,
+    SYMBOLS,
+    UNITS,
+    WEEKDAYS,
+)  # fmt: skip
+from aivoice.speech.say_written import RULES, letters
+from aivoice.speech.spoken import SourceWord, Spoken, weight_ms
+
+MAX_WORD = 400
+"""Characters of one source word that are said; the rest of a longer one is dropped."""
+_CONTEXT_WORDS = 6
+_NO_LEXICON: Lexicon = {}
+
+
+def normalise(text: str, lexicon: Lexicon = _NO_LEXICON, *, before: str = "") -> Spoken:
+    """The spoken form of one clause.
+
+    lexicon: the business's pronunciations, written form → how to say it; case does not matter, several words may stand
+    together. before: what was said just before this clause, for words that depend on it ("… at 9:30" | "am").
+    """
+    source = text.split()
+    earlier = [split_word(raw[:MAX_WORD]) for raw in before.split()[-_CONTEXT_WORDS:]]
+    words = (*earlier, *(split_word(raw[:MAX_WORD]) for raw in source))
+    base = len(earlier)
+    given = _from_lexicon(words, base, lexicon) | _phone_spans(words, base)
+    spoken: list[str] = []
+    entries: list[SourceWord] = []
+    word_map: list[int] = []
+    for index, raw in enumerate(source):
+        context = Context(words, base + index)
+        said = given.get(base + index)
+        pieces = _sounds(_say(words[base + index], context) if said is None else said)
+        mark = _mark(words[base + index], context)
+        if pieces and spoken and raw[0] == "(" and spoken[-1][-1] not in ",.;:!?" and not words[base + index].numeric:
+            spoken[-1] += ","
+        if pieces and mark:
+            pieces[-1] = pieces[-1].rstrip(",.;:!?") + mark
+        elif not pieces and spoken and _pauses(words[base + index]) and spoken[-1][-1] not in ",.;:!?":
+            spoken[-1] += ","
+        entries.append(SourceWord(raw, len(spoken), len(pieces), weight_ms(" ".join(pieces))))
+        spoken.extend(pieces)
+        word_map.extend([index] * len(pieces))
+    return Spoken(" ".join(spoken), tuple(entries), tuple(word_map))
+
+
+def _pauses(word: Word) -> bool:
+    """A dash or bullet on its own is a pause."""
+    return any(mark in word.raw for mark in "-–—―:;,.")
+
+
+def _mark(word: Word, context: Context) -> str:
+    """The prosody mark behind a word; the full stop of an abbreviation ends nothing unless it ends the clause."""
+    stop = word.stop
+    if stop == "." and not context.last and _takes_stop(word, context):
+        return "," if "," in word.tail else ""
+    return stop or ("," if ")" in word.tail and not context.last and not word.numeric else "")
+
+
+def _takes_stop(word: Word, context: Context) -> bool:
+    low = word.low
+    if low in ("a.m", "p.m", "am", "pm") or low.endswith(("a.m", "p.m")):
+        return not (context.after.capital and context.after.low not in FULL_WEEKDAYS)
+    if "." in word.core and len(low) <= 7 and all(len(part) == 1 for part in low.split(".")):
+        return True
+    short = low in ABBREVIATIONS or low in STREET_AFTER or low in NAME_BEFORE or low in COMPASS
+    if short or low in MONTHS or low in WEEKDAYS or low == "no" or low in UNITS:
+        return len(low) > 1 or context.before.numeric or context.after.capital
+    return len(low) == 1 and word.capital and context.after.capital  # an initial
+
+
+# ------------------------------------------------------------------ what spans several source words
+
+
+def _from_lexicon(words: tuple[Word, ...], base: int, lexicon: Lexicon) -> dict[int, str]:
+    """Pronunciations by index. A phrase's words share its pronunciation in order, the first ones taking what is
+    over."""
+    if not lexicon:
+        return {}
+    table = _lexicon_table(tuple(lexicon.items()))
+    longest = max((len(key) for key in table), default=0)
+    lows = [word.low for word in words]
+    result: dict[int, str] = {}
+    index = base
+    while index < len(words):
+        for size in range(min(longest, len(words) - index), 0, -1):
+            key = tuple(lows[index : index + size])
+            possessive = key[-1].endswith("'s") and (*key[:-1], key[-1][:-2]) in table and key not in table
+            said = table.get((*key[:-1], key[-1][:-2]) if possessive else key)
+            if said is not None:
+                parts = _shared(said + ("'s" if possessive else ""), size)
+                result.update({index + offset: part for offset, part in enumerate(parts)})
+                index += size - 1
+                break
+        index += 1
+    return result
+
+
+@lru_cache(maxsize=64)
+def _lexicon_table(items: tuple[tuple[str, str], ...]) -> dict[tuple[str, ...], str]:
+    table: dict[tuple[str, ...], str] = {}
+    for written, said in items:
+        key = tuple(split_word(raw[:MAX_WORD]).low for raw in written.split())
+        if key and all(key):
+            table[key] = said
+    return table
+
+
+def _shared(said: str, size: int) -> list[str]:
+    pieces = said.split()
+    if size == 1:
+        return [said]
+    each, over = divmod(len(pieces), size)
+    parts: list[str] = []
+    at = 0
+    for index in range(size):
+        take = each + (1 if index < over else 0)
+        parts.append(" ".join(pieces[at : at + take]))
+        at += take
+    return parts
+
+
+_GROUP = re.compile(r"\+?\(?[0-9]{1,7}\)?(?:[-.)/][0-9]{2,7}){0,3}\)?")
+
+
+def _phone_spans(words: tuple[Word, ...], base: int) -> dict[int, str]:
+    """Telephone numbers written with spaces: "(555) 010-4477", "+44 7700 900123", "020 7946 0018"."""
+    result: dict[int, str] = {}
+    index = base
+    while index < len(words):
+        stop = index
+        while stop < len(words) and _GROUP.fullmatch(_bracketed(words[stop])):
+            stop += 1
+            if words[stop - 1].stop:
+                break
+        groups = [re.findall(r"[0-9]+", words[at].core) for at in range(index, stop)]
+        digits = "".join(part for group in groups for part in group)
+        if stop - index >= 2 and 7 <= len(digits) <= 15 and _dials(words, index, groups):
+            for at in range(index, stop):
+                said = ", ".join(n.each(part) for part in groups[at - index])
+                plus = "plus " if words[at].raw.lstrip("(").startswith("+") else ""
+                result[at] = plus + said + ("," if at < stop - 1 else "")
+        index = max(stop, index + 1)
+    return result
+
+
+def _bracketed(word: Word) -> str:
+    return word.core.strip("()")
+
+
+def _dials(words: tuple[Word, ...], index: int, groups: list[list[str]]) -> bool:
+    """Whether neighbouring digit groups are one number rather than a list of amounts."""
+    first = words[index].raw
+    sizes = [len(part) for group in groups for part in group]
+    return first[0] in "+(0" or (min(sizes) >= 2 and max(sizes) >= 3) or sizes in ([3, 3, 4], [3, 4], [1, 3, 3, 4])
+
+
+# ------------------------------------------------------------------ one source word
+
+
+def _say(word: Word, context: Context) -> str:
+    core = word.core
+    if not core:
+        return "to" if _joins_numbers(word, context) else ""
+    said = _known(word, context)
+    if said is not None:
+        return said
+    for rule in RULES:
+        said = rule(core, context)
+        if said is not None:
+            return said
+    return _compound(core, context)
+
+
+def _joins_numbers(word: Word, context: Context) -> bool:
+    """The dash of "9 - 5" and "Mon – Fri"."""
+    if word.raw not in ("-", "–", "—", "−"):
+        return False
+    before, after = context.before, context.after
+    days = all(item.low in WEEKDAYS or item.low in FULL_WEEKDAYS for item in (before, after))
+    halves = before.low in ("am", "pm", "a.m", "p.m")
+    return days or ((before.numeric or halves) and after.numeric)
+
+
+def _known(word: Word, context: Context) -> str | None:
+    """Words whose reading depends on their neighbours."""
+    core, low = word.core, word.low
+    if core in SYMBOLS:
+        return SYMBOLS[core]
+    if core in ("-", "—"):
+        return "to" if _joins_numbers(word, context) else ""
+    if low in ("am", "pm", "a.m", "p.m") and (low != "am" or _is_half_day(word, context)):
+        return letters(low)
+    if core == "A":
+        return "A" if _is_letter(word, context) else "a"
+    if low == "no" and "." in word.tail and context.after.numeric:
+        return "number"
+    if (
+        low in COMPASS
+        and word.core.isupper()
+        and (context.before.numeric or "." in word.tail)
+        and context.after.capital
+    ):
+        return COMPASS[low]
+    if core in STATES and "," in context.before.tail:
+        return STATES[core]
+    street = _street_or_name(word, context)
+    if street is not None:
+        return street
+    if low in MONTHS and word.capital and (context.after.numeric or context.before.numeric or "." in word.tail):
+        return MONTHS[low]
+    if low in WEEKDAYS and _is_weekday(word, context):
+        return WEEKDAYS[low]
+    if low in UNITS and context.before.numeric and low not in GLUED_ONLY:
+        return UNITS[low][0 if context.before.core == "1" else 1]
+    if low in ABBREVIATIONS and (low not in NEED_STOP or "." in word.tail) and (core != "EST" and core != "MS"):
+        return ABBREVIATIONS[low]
+    return None
+
+
+_LETTERED = word_set(
+    "plan option type unit suite apartment apt vitamin hepatitis grade part letter group section exhibit"
+)
+
+
+def _is_letter(word: Word, context: Context) -> bool:
+    """Whether a capital A names the letter: "Plan A", "A B C", or nothing follows it."""
+    single = any(
+        len(item.core) == 1 and item.core.isupper() and item.core != "I" for item in (context.before, context.after)
+    )
+    return single or context.before.low in _LETTERED or bool(word.stop) or context.last
+
+
+def _is_half_day(word: Word, context: Context) -> bool:
+    """ "am" behind a time, or in capitals, is half of the day; otherwise it is the verb."""
+    timed = context.before.numeric and context.before.low.removesuffix("am") not in ("",)
+    return timed or word.core.isupper() or word.low == "a.m"
+
+
+def _street_or_name(word: Word, context: Context) -> str | None:
+    """ "Main St." and "12 Harbour Dr." against "St. Mark's" and "Dr. Okafor"."""
+    low = word.low
+    if low not in STREET_AFTER and low not in NAME_BEFORE:
+        return None
+    if not word.capital:
+        return None
+    named = context.before.capital and not context.before.stop and context.before.low not in SHOUTED
+    numbered = any(context.at(offset).numeric for offset in (-2, -3, -4)) or context.before.low.endswith(
+        ("st", "nd", "rd", "th")
+    )
+    follows = context.after.capital and "," not in word.tail
+    if (
+        low in STREET_AFTER
+        and (named or context.before.numeric)
+        and (numbered or not follows or low not in NAME_BEFORE)
+    ):
+        return STREET_AFTER[low]
+    if low in NAME_BEFORE and follows:
+        return NAME_BEFORE[low]
+    return STREET_AFTER[low] if low in STREET_AFTER and named else None
+
+
+_DAY_NEAR = FULL_WEEKDAYS | {"closed", "open", "morning", "afternoon", "evening"}
+
+
+def _is_weekday(word: Word, context: Context) -> bool:
+    if not word.capital:
+        return False
+    if word.low not in ("sat", "sun", "wed"):
+        return True
+    near = (context.before, context.after)
+    return "." in word.tail or any(item.numeric or item.low in _DAY_NEAR or item.low in WEEKDAYS for item in near)
+
+
+_PARTS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|[0-9]+(?:[.,][0-9]+)*|[^\w\s]|_")
+
+
+def _compound(core: str, context: Context) -> str:
+    """What no rule knows, piece by piece: hyphens and slashes, letters with digits, initialisms, symbols."""
+    if "—" in core or "--" in core or "..." in core:
+        return ", ".join(_compound(part, context) for part in re.split(r"—|--+|\.{3,}", core) if part)
+    if re.fullmatch(r"(?:[^\W\d_]\.){1,6}[^\W\d_]\.?", core):
+        return letters(core)
+    if re.fullmatch(r"[^\W\d_]+(?:/[^\W\d_]+)+", core):
+        sides = [_word(side, context) if len(side) > 1 else side.upper() for side in core.split("/")]
+        if all(len(side) == 1 for side in sides):
+            return " ".join(sides)  # A/C
+        return (" " if core.lower() in ("and/or",) else " or ").join(sides)
+    if re.fullmatch(r"[^\W\d_]+(?:['-][^\W\d_]+)*", core):
+        return _word(core, context) if "-" not in core else _hyphened(core, context)
+    out: list[str] = []
+    pieces = _PARTS.findall(core)
+    for index, piece in enumerate(pieces):
+        if piece[0].isdigit():
+            plain = piece.replace(",", "")
+            short = len(plain) <= 3 and plain[0] != "0"
+            out.append(n.decimal(plain) if short or "." in plain else n.each(plain))
+        elif piece[0].isalpha():
+            mixed = index > 0 and pieces[index - 1][-1].isdigit()
+            short = (len(piece) <= 2 and piece.isupper()) or (len(piece) == 1 and mixed)
+            out.append(letters(piece) if short else _word(piece, context))
+        elif piece in SYMBOLS:
+            out.append(SYMBOLS[piece])
+    return " ".join(out)
+
+
+def _hyphened(core: str, context: Context) -> str:
+    parts = core.split("-")
+    if all(len(part) == 1 for part in parts) and len(parts) > 2:
+        return letters(core)  # S-M-I-T-H
+    if any(part.isupper() and len(part) > 1 for part in parts) or len(parts[0]) == 1:
+        return " ".join(_word(part, context) if len(part) > 1 else part.upper() for part in parts)
+    return core
+
+
+def _word(core: str, context: Context) -> str:
+    """A run of letters: an initialism is spelled, a shouted word is not."""
+    bare = core[:-1] if core.endswith("s") and core[:-1].isupper() and len(core) > 2 else core
+    if len(bare) < 2 or not bare.isupper() or not bare.isascii():
+        return core
+    low = bare.lower()
+    plural = "'s" if bare != core else ""
+    if low in SPELLED and not (low == "us" and _shouting(context)):
+        return letters(bare) + plural
+    if low in ACRONYM_WORDS:
+        return core
+    if low in SHOUTED or _shouting(context):
+        return low + ("s" if plural else "")
+    vowels = any(character in "aeiouy" for character in low)
+    return letters(bare) + plural if len(low) <= 3 or (not vowels and len(low) <= 6) else low + ("s" if plural else "")
+
+
+def _shouting(context: Context) -> bool:
+    """A clause all in capitals is loud, not full of initialisms."""
+    alphabetic = [word.core for word in context.words if len(word.core) > 1 and word.core.isalpha()]
+    return len(alphabetic) >= 3 and all(core.isupper() for core in alphabetic)
+
+
+# ------------------------------------------------------------------ what may be sounded at all
+
+
+def _sounds(said: str) -> list[str]:
+    """Spoken words with everything removed that cannot be said; the last resort against digits and symbols."""
+    if said.isascii() and not any(character.isdigit() for character in said):
+        cleaned = said
+    else:
+        cleaned = "".join(_speakable(character) for character in said)
+    words: list[str] = []
+    for raw in _UNSAYABLE.sub(" ", cleaned).split():
+        mark = next((m for m in "?!.;:," if m in raw[len(raw.rstrip(",.;:!?")) :]), "")
+        word = raw.strip(",.;:!?'-")
+        if word:
+            words.append(re.sub(r"[,.;:!?]+", "", word) + mark)
+        elif mark and words and words[-1][-1] not in ",.;:!?":
+            words[-1] += mark
+    return words
+
+
+_UNSAYABLE = re.compile(r"[^\w\s',.;:!?\-]|_")
+
+
+def _speakable(character: str) -> str:
+    category = unicodedata.category(character)
+    if category[0] == "N":
+        value = unicodedata.numeric(character, None)
+        whole = value is not None and value == int(value) and 0 <= value < 10**12
+        return f" {n.cardinal(str(int(value)))} " if whole and value is not None else " "
+    return character if category[0] in "LM" or character in "',.;:!?-" else " "
