@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def script() -> list[tuple[int, Item]]:
         (4310, c.Hold()),
         (4500, e.Heard("interim", "mm-hm", 0, 1)),
         (4560, e.SpeechEnded(0, 4_500 * MS)),
-        (4600, c.Note("backchannel", 1)),
+        (4600, c.Note("carried_on", 1, detail="backchannel or echo")),
         (4610, c.Resume()),
         (5200, e.SpeechStarted(0, 5_200 * MS)),
         (5210, c.Hold()),
@@ -156,6 +157,8 @@ class ScriptedCall:
                 break
             except TimeoutError:
                 last = at_ms
+                if isinstance(item, (e.SpeechStarted, e.SpeechEnded)):
+                    item = replace(item, at=self._begin + item.at)
                 self._hub.publish(self._begin + at_ms * MS, item)
         await self._closing.wait()
         self.publish([c.Finish(self._reason)])

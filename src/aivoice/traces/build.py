@@ -25,7 +25,7 @@ def trace_of(
     records: Iterable[tuple[int, Item]], *, call_id: str, business: str = "", clips: Mapping[str, str] | None = None
 ) -> Trace:
     """The trace of a call from its records, (monotonic µs, event or command), in order."""
-    reducer = CallReducer(clips=dict(clips or {}))
+    reducer = CallReducer(clips)
     for at_us, item in records:
         reducer.apply(at_us, item)
     return build_trace(reducer, call_id=call_id, business=business)

@@ -6,17 +6,13 @@ from aivoice.core import commands as c
 from aivoice.core import events as e
 
 _NOTES = {
-    "backchannel": "The agent carried on: the caller was only listening along",
-    "echo": "Not taken as a turn: it repeats what the agent was saying",
-    "noise": "Not taken as a turn: a sound without words",
-    "wordless": "Not taken as a turn: a sound without words",
-    "cough": "Not taken as a turn: a sound without words",
+    "carried_on": "The agent carried on",
+    "ignored_words": "Not taken as a turn: a listening noise, or an echo of the agent",
+    "late_final": "The final words differed from those that were answered",
     "stale": "A late result of cancelled work was dropped",
-    "resume": "The agent carried on from the last word boundary",
-    "reprompt": "The caller said nothing and was asked again",
-    "filler": "A filler was spoken so that the caller was not left in silence",
-    "speculation": "A reply was prepared before the turn was decided",
-    "tool": "A tool decision",
+    "ignored": "An event after the end of the call was dropped",
+    "unknown_tool": "The language model asked for a tool that does not exist",
+    "task_failed": "A part of the engine failed; the call went on",
 }
 
 _STAGE_NAMES = {

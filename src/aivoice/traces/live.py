@@ -26,7 +26,7 @@ class LiveView:
     """
 
     def __init__(self, clips: Mapping[str, str] | None = None) -> None:
-        self._reducer = CallReducer(clips=dict(clips or {}))
+        self._reducer = CallReducer(clips)
         self._state: State = "connecting"
         self._ended = False
 

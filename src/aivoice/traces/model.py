@@ -1,6 +1,6 @@
 """The trace of a call as plain values: what was said, heard, run and decided, and where each turn's time went.
 
-Times are milliseconds since the call was answered (the start of the recording); None where it never happened.
+Times are milliseconds since media came up (the start of the recording); None where it never happened.
 """
 
 from __future__ import annotations

@@ -81,7 +81,9 @@ def _caller(entry: CallerEntry, at: str) -> str:
 def _agent(entry: AgentEntry, at: str) -> str:
     if entry.status == "discarded":
         return ""
-    text = f"`{at}` **Agent:** {plain(entry.heard or '')}".rstrip()
+    if entry.status in {"speaking", "held"}:  # the record breaks off here
+        return f"`{at}` **Agent:** {plain(entry.text)} **[broken off]**"
+    text = f"`{at}` **Agent:** {plain(entry.heard)}".rstrip()
     if entry.status == "interrupted":
         lost = remainder(entry)
         text += " **[interrupted]**" + (f" ~~{plain(lost)}~~" if lost else "")

@@ -110,7 +110,7 @@ export class View {
     const line = this.#line("caller", entry, ...(tag ? [make("span", "tag calm", tag)] : []));
     if (entry.status === "interim") line.classList.add("interim");
     if (aside) line.classList.add("aside");
-    if (entry.why) line.title = `The turn ended because ${entry.why}`;
+    if (entry.why && entry.status === "turn") line.title = `The turn ended because ${entry.why}`;
     line.append(make("div", "text", entry.text));
     return line;
   }
