@@ -51,7 +51,11 @@ class Plan:
 
 @dataclass(slots=True)
 class Turn:
-    """One utterance and what the caller heard of the engine from its onset to the next one's. Times in seconds."""
+    """One utterance and what the caller heard of the engine from its onset to the next one's. Times in seconds.
+
+    sound: first audible frame of anything, a filler too; paced: of a reply; offered: the same before the pacer.
+    over_reply: the reply that was being said at the onset, with quiet, resumed, hole_s, lost and repeated words.
+    """
 
     number: int
     kind: UtteranceKind
@@ -59,6 +63,7 @@ class Turn:
     onset: float = 0.0
     end: float = 0.0
     offered: float | None = None
+    sound: float | None = None
     paced: float | None = None
     early: bool = False
     requests: int = 0
@@ -128,6 +133,12 @@ class Call:
             return
         turn.offered = self._loop.time()
 
+    def offered_reply(self) -> None:
+        """A reply's first audio was handed to the pacer (for engines that hand over whole clips)."""
+        turn = self._turn
+        if turn is not None and turn.offered is None:
+            turn.offered = self._loop.time()
+
     def paced(self, pcm: bytes | memoryview | None) -> None:
         """A 20 ms frame left the pacer; None for a tick of silence (reporting those is optional)."""
         now = self._loop.time()
@@ -164,7 +175,9 @@ class Call:
             return
         if turn.over_reply and turn.quiet is None:
             turn.quiet = self._last_loud + stages.FRAME_S
-        if turn.paced is None:
+        if turn.sound is None:
+            turn.sound = now
+        if turn.paced is None and (tag is None or tag[0]):
             turn.paced = now
             turn.early = turn.end == 0.0
             if turn.over_reply:
@@ -188,6 +201,8 @@ class Call:
         """Hold the whole conversation; returns when it is over (bounded by the plan). Cancelling it is fine."""
         self._next_tick = self._loop.time() + self._rng.random() * stages.FRAME_S
         await self._silence(0.5)
+        while self._loop.time() - self._last_loud < REPLY_OVER_S and not self._gone:
+            await self._silence(0.1)
         for index in range(self.plan.turns):
             if self._gone:
                 break

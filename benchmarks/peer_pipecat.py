@@ -291,7 +291,7 @@ class Ear(BaseOutputTransport):
     def __init__(self, call: Call, params: TransportParams) -> None:
         super().__init__(params)
         self._call = call
-        self._next = 0.0
+        self._next_write = 0.0
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -300,9 +300,9 @@ class Ear(BaseOutputTransport):
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         loop = asyncio.get_running_loop()
         for start in range(0, len(frame.audio), stages.FRAME_BYTES):
-            self._next = max(self._next, loop.time())
-            await asyncio.sleep(max(0.0, self._next - loop.time()))
-            self._next += stages.FRAME_S
+            self._next_write = max(self._next_write, loop.time())
+            await asyncio.sleep(max(0.0, self._next_write - loop.time()))
+            self._next_write += stages.FRAME_S
             self._call.paced(frame.audio[start : start + stages.FRAME_BYTES])
         return True
 

@@ -209,10 +209,15 @@ class VoiceActivityModel:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A transcript of the words since the last final. `full`: the interim 150 ms after the last voiced frame."""
+    """A transcript of the words since the last final. `full`: the interim 150 ms after the last voiced frame.
+
+    first_frame, last_frame: where its speech lies, counted in frames since the recogniser was opened.
+    """
 
     kind: Literal["interim", "final"]
     text: str
+    first_frame: int
+    last_frame: int
     full: bool = False
 
 
@@ -224,6 +229,8 @@ class _Segment:
     onset_ms: int
     last_voiced: float
     last_ms: int
+    first_frame: int
+    last_frame: int
     interims: int = 0
     full_sent: bool = False
     closed: bool = False
@@ -239,12 +246,13 @@ class RecogniserModel:
         self._script = script
         self._open: _Segment | None = None
         self._closed: list[_Segment] = []
-        self._spoken = (0, 0)
         self._silent_ms = 0
+        self._frame = -1
 
     def frame(self, pcm: bytes | memoryview, now: float) -> None:
         """Take one 20 ms caller frame handed in at `now`."""
         tag = read_caller_frame(pcm)
+        self._frame += 1
         segment = self._open
         if tag is None:
             self._silent_ms += FRAME_MS
@@ -260,10 +268,11 @@ class RecogniserModel:
                 self._closed.append(segment)
             utterance = self._script[number]
             first = next((i for i, word in enumerate(utterance.words) if word.start_ms >= offset), len(utterance.words))
-            self._open = _Segment(utterance, first, now, offset, now, offset)
+            self._open = _Segment(utterance, first, now, offset, now, offset, self._frame, self._frame)
             return
         segment.last_voiced = now
         segment.last_ms = offset
+        segment.last_frame = self._frame
 
     def next_deadline(self) -> float | None:
         """When `due` should be called next."""
@@ -285,14 +294,15 @@ class RecogniserModel:
                 known_ms = segment.onset_ms + (segment.interims * INTERIM_EVERY_S - WORD_LATENESS_S) * 1000
                 text = self._text(segment, known_ms, final=False)
                 if text and known_ms <= segment.last_ms + FRAME_MS:
-                    out.append(Heard("interim", text))
+                    out.append(Heard("interim", text, segment.first_frame, segment.last_frame))
             if segment.last_voiced + FULL_INTERIM_S <= now:
                 segment.full_sent = True
                 if text := self._text(segment, segment.last_ms + FRAME_MS, final=False):
-                    out.append(Heard("interim", text, full=True))
+                    out.append(Heard("interim", text, segment.first_frame, segment.last_frame, full=True))
         while self._closed and self._closed[0].last_voiced + FINAL_S <= now:
             done = self._closed.pop(0)
-            out.append(Heard("final", self._text(done, done.last_ms + FRAME_MS, final=True)))
+            text = self._text(done, done.last_ms + FRAME_MS, final=True)
+            out.append(Heard("final", text, done.first_frame, done.last_frame))
             if self._open is done:
                 self._open = None
         return out
