@@ -18,6 +18,8 @@ A chain object serves all calls of a process; its breakers are shared by them. `
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -178,11 +180,11 @@ class LlmCascade:
             pump: Pump[LlmDelta] = Pump(generate, self.chain.reaper, "llm", attempt.provider.name)
             pump.limit(loop.time() + self._limits.first_s)
             try:
-                for delta in await _until_useful(attempt, pump):
+                for delta in await _until_useful(attempt, pump, request):
                     yield delta
                 pump.limit(loop.time() + self._limits.gap_s)
                 while not isinstance(delta := await pump.next(), End):
-                    yield delta
+                    yield checked(delta, request)
                     pump.limit(loop.time() + self._limits.gap_s)
                 return
             except ProviderError as error:
@@ -203,11 +205,38 @@ class LlmCascade:
         await self.chain.aclose()
 
 
-async def _until_useful(attempt: Attempt[LanguageModel], pump: Pump[LlmDelta]) -> list[LlmDelta]:
+def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
+    """The delta, or ProviderError ``malformed``: control characters, a tool nobody offered, arguments that are no
+    JSON object, negative usage. What is nonsense here would be spoken, or booked."""
+    match delta:
+        case TextDelta(text):
+            fine = text.isprintable() or not _UNSPEAKABLE.search(text)
+        case ToolCallDelta(call_id, name, arguments):
+            fine = call_id != "" and any(tool.name == name for tool in request.tools) and _is_object(arguments)
+        case UsageDelta(prompt, completion, cached):
+            fine = min(prompt, completion, cached) >= 0
+    if not fine:
+        raise ProviderError("a language model gave nonsense", code="malformed", stage="llm")
+    return delta
+
+
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+async def _until_useful(
+    attempt: Attempt[LanguageModel], pump: Pump[LlmDelta], request: GenerationRequest
+) -> list[LlmDelta]:
     """Everything up to and including the first useful delta."""
     kept: list[LlmDelta] = []
     while not isinstance(delta := await pump.next(), End):
-        kept.append(delta)
+        kept.append(checked(delta, request))
         if llm_useful(delta):
             attempt.useful()
             return kept

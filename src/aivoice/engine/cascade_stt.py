@@ -222,6 +222,8 @@ class _Hearing:
         self._pump.limit(None if owed is None else self._loop.time() + owed + extra_s)
 
     def _accounted(self, attempt: Attempt[SpeechToText], transcript: Transcript) -> Transcript:
+        if not (0 <= transcript.start <= transcript.end and 0.0 <= transcript.confidence <= 1.0):
+            raise ProviderError(f"{attempt.provider.name} gave positions out of order", code="malformed", stage="stt")
         if transcript.text.strip():
             attempt.useful()
             self._wordless = False

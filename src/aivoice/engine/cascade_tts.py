@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -57,6 +58,7 @@ class _Run:
     offset: int
     first_sample: int
     produced: int = 0
+    marked: int = 0
     given: int = 0
     finished: bool = False
     stream: SpeechStream | None = None
@@ -73,6 +75,7 @@ class _Speech:
         self._finished = False
         self._closed = False
         self._complete = False
+        self._out: deque[SpeechEvent] = deque()
         self._attempts = chain.attempts(current_reporter())
         self._run: _Run | None = None
         self._pump: Pump[SpeechEvent] | None = None
@@ -94,15 +97,19 @@ class _Speech:
         return self
 
     async def __anext__(self) -> SpeechEvent:
-        while not self._closed and not self._complete:
+        while not self._closed:
+            if self._out:
+                return self._out.popleft()
+            if self._complete:
+                break
             run, pump = self._run, self._pump
             if run is None or pump is None:
                 raise self._chain.exhausted()
             try:
                 event = await pump.next()
                 if not isinstance(event, End):
-                    return self._accounted(run, event)
-                if not self._closed:
+                    self._account(run, event)
+                elif not self._closed:
                     self._ended(run)
             except ProviderError as error:
                 run.attempt.failed(error)
@@ -167,7 +174,7 @@ class _Speech:
         if run is None or pump is None:
             return
         waiting = self._finished or run.attempt.provider.streams_text
-        has_words = self._text[run.offset :].strip() != ""
+        has_words = self._finished or self._text[run.offset :].strip() != ""
         if not run.attempt.was_useful:
             pump.limit(self._loop.time() + self._limits.first_s if has_words and waiting else None)
         else:
@@ -175,18 +182,28 @@ class _Speech:
 
     # ------------------------------------------------------------ what has been said
 
-    def _accounted(self, run: _Run, event: SpeechEvent) -> SpeechEvent:
-        """The event in the clause's own word and sample numbers."""
+    def _account(self, run: _Run, event: SpeechEvent) -> None:
+        """Pass the event on in the clause's own word and sample numbers; a mark when the audio has reached it, for the
+        audio promised by a mark may never come."""
         match event:
-            case SpeechAudio(samples):
+            case SpeechAudio(samples, pcm):
+                if samples < 0 or (pcm is not None and len(pcm) != 2 * samples):
+                    raise ProviderError("a voice gave audio of the wrong size", code="malformed", stage="tts")
+                self._out.append(event)
                 run.produced += samples
                 if samples:
                     run.attempt.useful()
                 self._set_limit()
-                return event
             case SpeechMark(word, sample):
+                if word < 0 or sample < 0:
+                    raise ProviderError("a voice gave a mark out of range", code="malformed", stage="tts")
                 run.marks.append(event)
-                return SpeechMark(word + run.first_word, sample + run.first_sample)
+        self._pass_marks(run, run.produced)
+
+    def _pass_marks(self, run: _Run, until: int) -> None:
+        while run.marked < len(run.marks) and (mark := run.marks[run.marked]).sample <= until:
+            run.marked += 1
+            self._out.append(SpeechMark(mark.word + run.first_word, mark.sample + run.first_sample))
 
     def _ended(self, run: _Run) -> None:
         """The provider says that all is said; believe it unless it was silent or stopped before `finish`."""
@@ -194,13 +211,14 @@ class _Speech:
             raise ProviderError(f"{run.attempt.provider.name} ended too early", code="ended_early", stage="tts")
         if not run.produced and self._text[run.offset :].strip():
             raise ProviderError(f"{run.attempt.provider.name} gave no audio", code="empty_audio", stage="tts")
+        self._pass_marks(run, run.produced)
         run.attempt.over()
         self._complete = True
 
     def _go_on(self, run: _Run) -> None:
         word = self._reached(run)
-        if self._finished and run.produced and word >= len(self._text.split()):
-            self._complete = True  # it broke after its last word
+        if self._finished and word >= len(self._text.split()):
+            self._complete = True  # it broke after its last word, or had none to say
             return
         self._start(word, run.first_sample + run.produced)
 

@@ -114,6 +114,9 @@ class _Watching:
     def _heard(self, attempt: Attempt[VoiceActivity], event: VadEvent) -> None:
         if attempt is not self._attempt or self._closed:
             return
+        if event.position < 0:
+            self._failed(attempt, "malformed", "a position out of range")
+            return
         match event.kind:
             case "failed":
                 self._failed(attempt, "provider_failed", "it said so")

@@ -192,11 +192,10 @@ class FileJournal:
         header = self._encoder.header(call_id, config)
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            _write_all(self._file, header.encode())
         except OSError as error:
-            raise DiskError(
-                f"{path}: {error.strerror or 'cannot be created'}; choose another folder with --out"
-            ) from None
-        _write_all(self._file, header.encode())
+            reason = error.strerror or "cannot be created"
+            raise DiskError(f"{path}: {reason}; choose another folder with --out") from None
         self._writer.add(self)
 
     def event(self, at_us: int, event: Event) -> None:

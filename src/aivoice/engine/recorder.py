@@ -58,11 +58,10 @@ class Recorder:
         self._writer = writer or shared_writer()
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            os.pwrite(self._file, wav_header(0), 0)
         except OSError as error:
-            raise DiskError(
-                f"{path}: {error.strerror or 'cannot be created'}; choose another folder with --out"
-            ) from None
-        os.pwrite(self._file, wav_header(0), 0)
+            reason = error.strerror or "cannot be created"
+            raise DiskError(f"{path}: {reason}; choose another folder with --out") from None
         self._writer.add(self)
 
     def write(self, channel: Channel, position: int, pcm: bytes) -> None:

@@ -210,7 +210,8 @@ def replay(journal: Reading) -> Same | FirstDifference:
     """Feed the journal's events to a fresh `Call` and compare its commands with the journal's, one by one.
 
     A command may stand after a later event than its own (the engine runs the commands before it in between); their
-    order is what counts. Where the journal lost records or was cut off, the comparison ends there (`Same.complete` is False).
+    order is what counts. Where the journal lost records or was cut off, the comparison ends there, and `Same.complete`
+    is False.
     """
     call = Call(journal.config)
     pending: list[tuple[int, Command]] = []
