@@ -195,10 +195,10 @@ class JitterBuffer:
         """Age of the next sample to be pulled, above the fastest packet's transit."""
         return (now * SAMPLE_RATE - (self._next - len(self._fifo) // 2) - self._floor) / _MS
 
-    def playout_age(self, now: float) -> float:
-        """Seconds between the first packet's arrival clock and the next sample to be pulled, for tests: the media
-        time of that sample on the arrival clock of the first packet is ``now - playout_age``."""
-        return now - (self._next - len(self._fifo) // 2) / SAMPLE_RATE
+    def playout_timestamp(self) -> int:
+        """RTP timestamp of the next sample to be pulled (32 bits), for measurements."""
+        behind = self._last_media - (self._next - len(self._fifo) // 2)
+        return (self._last_raw - behind * self._clock_rate // SAMPLE_RATE) & 0xFFFFFFFF
 
     def pull(self, now: float) -> bytes:
         """The next 20 ms (640 bytes). Silence before the first packet. Call it every 20 ms."""

@@ -51,7 +51,6 @@ class KeypadBody:
     """One packet of a key press, yet to be numbered."""
 
     body: bytes
-    timestamp: int
     first: bool
 
 
@@ -68,6 +67,7 @@ class RtpSender:
         self.timestamp = timestamp & 0xFFFFFFFF
         self.clock_rate = clock_rate
         self._marker = 0x80
+        self._event_timestamp = 0
 
     def packet(self, payload: bytes, step: int) -> bytes:
         """The next packet; `step`: duration of its audio in clock units."""
@@ -85,9 +85,11 @@ class RtpSender:
         self._marker = 0x80
 
     def event_packet(self, payload_type: int, event: KeypadBody) -> bytes:
-        """A keypad packet in sequence with the audio, its timestamp that of the press, the marker on the first."""
-        marker = 0x80 if event.first else 0
-        header = struct.pack("!BBHII", 0x80, marker | payload_type, self._sequence, event.timestamp, self.ssrc)
+        """A keypad packet in sequence with the audio; all of a press carry its first one's timestamp."""
+        marker = 0
+        if event.first:
+            marker, self._event_timestamp = 0x80, self.timestamp
+        header = struct.pack("!BBHII", 0x80, marker | payload_type, self._sequence, self._event_timestamp, self.ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.packets += 1
         self.octets += len(event.body)
@@ -217,15 +219,17 @@ class KeypadReader:
         return _DIGITS[event]
 
 
-def keypad_press(digit: str, *, timestamp: int, step: int, frames: int = 5) -> list[KeypadBody]:
+def keypad_press(digit: str, *, step: int, frames: int = 5) -> list[KeypadBody]:
     """The packets of one key press of `frames` · 20 ms, to be sent 20 ms apart, the last thrice (RFC 4733 §2.5.1.4).
 
-    timestamp: the audio stream's at the press. step: 20 ms in units of the event clock. Raises ValueError for no key.
+    step: 20 ms in units of the event clock. Raises ValueError for anything but one of ``0-9 * # A-D``.
     """
+    if len(digit) != 1 or digit.upper() not in _DIGITS:
+        raise ValueError("not a key: use 0-9, *, # or A-D")
     event = _DIGITS.index(digit.upper())
     bodies: list[KeypadBody] = []
     for number in range(frames + 2):
         end = 0x80 if number >= frames - 1 else 0
         duration = min(number + 1, frames) * step
-        bodies.append(KeypadBody(struct.pack("!BBH", event, end | 10, duration), timestamp, number == 0))
+        bodies.append(KeypadBody(struct.pack("!BBH", event, end | 10, duration), number == 0))
     return bodies

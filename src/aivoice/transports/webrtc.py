@@ -121,6 +121,8 @@ class WebRtcTransport:
         self._shifted = 0.0
         self.tap: Callable[[rtp.Packet, float], None] | None = None
         """Called with each audio packet and its arrival (loop time), for measurements."""
+        self.on_sent: Callable[[int, float], None] | None = None
+        """Called with the RTP timestamp of each audio packet sent and its time (loop time), for measurements."""
 
     def _new_sender(self, payload_type: int) -> rtp.RtpSender:
         return rtp.RtpSender(
@@ -203,6 +205,8 @@ class WebRtcTransport:
             payload = self._encoder.encode(frame)
         except ProviderError:
             return
+        if self.on_sent is not None:
+            self.on_sent(self._sender.timestamp, now)
         self._link.send_rtp(self._sender.packet(payload, _STEP))
         if self._keypad_out and self._remote is not None and self._remote.keypad is not None:
             event = self._keypad_out.popleft()
@@ -238,7 +242,7 @@ class WebRtcTransport:
         if self._remote is None or self._remote.keypad is None:
             return False
         step = self._remote.keypad_rate // 50
-        self._keypad_out.extend(rtp.keypad_press(digit, timestamp=self._sender.timestamp, step=step))
+        self._keypad_out.extend(rtp.keypad_press(digit, step=step))
         return True
 
     @property
