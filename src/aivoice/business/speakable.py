@@ -1,0 +1,19 @@
+"""A business's pronunciation, as the engine's synthesis takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aivoice.engine.clips import Speakable, Spoken
+from aivoice.speech.normalise import normalise
+
+
+def speakable(lexicon: Mapping[str, str]) -> Speakable:
+    """Text normalisation with `lexicon`, for a session's `speakable`. Never raises."""
+    known = dict(lexicon)
+
+    def say(text: str) -> Spoken:
+        spoken = normalise(text, known)
+        return Spoken(spoken.text, spoken.word_map, tuple(float(word.weight) for word in spoken.words))
+
+    return say
