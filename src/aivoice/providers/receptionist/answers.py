@@ -1,0 +1,175 @@
+"""Answers from what the business told us: prices and contact details exactly, the rest from retrieved passages. Pure.
+
+Passages are data. Sentences that try to give orders are left out; nothing of a passage is ever obeyed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from aivoice.core.prompt import Passage
+from aivoice.providers.receptionist.acts import Act
+from aivoice.providers.receptionist.facts import Facts
+from aivoice.providers.receptionist.slots import suspicious
+from aivoice.providers.receptionist.text import alike, content, listed, plain, sentences, stem, words
+
+_GENERIC = frozenset(
+    stem(w)
+    for w in """offer provide accept take cost charge price much have open work come call question ask know tell help
+    guys place business thing things quick wondering possible able use usually pay sure minute quickly today please fee
+    speak someone person day time good new""".split()
+)
+MOST_WORDS = 38
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """text: one or two sentences, "" where nothing is known. partial: not all that was asked about is in it."""
+
+    text: str
+    partial: bool = False
+
+
+def answer(
+    question: str, acts: frozenset[Act], passages: tuple[Passage, ...], facts: Facts, subject: str = ""
+) -> Answer:
+    """The best answer to `question`. subject: what is being talked about ("whitening"), for "how much is it?"."""
+    exact = _contact(question, facts)
+    if exact:
+        return Answer(exact)
+    about = [word for word in content(question) if word not in _GENERIC]
+    if "price" in acts:
+        price = _price(about or list(content(subject)), facts)
+        if price:
+            return Answer(price)
+    wanted = about or list(content(subject)) or list(content(question))
+    return _from_passages(question, wanted, acts, passages)
+
+
+def _contact(question: str, facts: Facts) -> str:
+    said = plain(question)
+    if facts.address and re.search(
+        r"\b(your address|where are you|where is (your|the) \w+|located|location|how do i (find|get to) you|find you|what street)\b",
+        said,
+    ):
+        return f"We're at {facts.address.rstrip('.')}."
+    if facts.phone and re.search(
+        r"\b(your|the) (phone|telephone|office)? ?number\b|\bnumber (can|should|do) i call\b", said
+    ):
+        return f"Our number is {facts.phone}."
+    if facts.email and re.search(r"\b(your|an|the) e ?mail\b|\be ?mail (you|address)\b", said):
+        return f"Our email address is {facts.email}."
+    if facts.website and re.search(r"\b(website|web site|web page|online|url)\b", said):
+        return f"Our website is {facts.website}."
+    return ""
+
+
+def _price(about: list[str], facts: Facts) -> str:
+    """The price of what was named; several when the name fits several."""
+    scored: list[tuple[float, tuple[str, str, str]]] = []
+    for entry in facts.prices:
+        own = content(entry[0])
+        hits = sum(1 for word in own if any(alike(word, other) for other in about))
+        if hits:
+            covered = sum(1 for word in about if any(alike(word, other) for other in own))
+            scored.append((covered + hits / max(len(own), 1), entry))
+    if not scored:
+        return ""
+    top = max(score for score, _ in scored)
+    best = [entry for score, entry in scored if score >= top - 0.01]
+    if len(best) == 1 or top >= 1.9:
+        item, price, note = best[0]
+        extra = f" {note.rstrip('.')}." if note and len(note.split()) <= 16 else ""
+        return f"{_capital(item)} is {_bare(price)}.{extra}"
+    return f"{_capital(listed([f'{item} is {_bare(price)}' for item, price, _ in best[:3]], 'and'))}."
+
+
+def _bare(price: str) -> str:
+    return price.strip().rstrip(".")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def clean(text: str) -> list[str]:
+    """A passage as plain sentences: markup gone, list items and table rows as sentences of their own."""
+    result: list[str] = []
+    block = ""
+    for line in [*text.splitlines(), ""]:
+        bare = re.sub(r"[*_`]+", "", line).strip()
+        item = re.match(r"^([-•]|\d+[.)])\s+", bare)
+        if not bare or bare.startswith("#") or item or bare.startswith("|"):
+            result += sentences(block)
+            block = ""
+        if bare.startswith("#") or re.fullmatch(r"[|\-: ]*", bare):
+            continue
+        if item or bare.startswith("|"):
+            cells = (
+                [cell.strip() for cell in bare.strip("|").split("|")]
+                if bare.startswith("|")
+                else [bare[item.end() :] if item else bare]
+            )
+            row = ": ".join(cell for cell in cells if cell)
+            result += sentences(row if row.endswith((".", "!", "?")) else f"{row}.")
+        else:
+            block = f"{block} {bare}".strip()
+    return [sentence for sentence in result if not suspicious(sentence) and words(sentence)]
+
+
+_KIND = (
+    (re.compile(r"\bhow much\b|\bprice|\bcost|\bcharge|\bfee"), re.compile(r"\$|€|£|\bfree\b|\bdollars?\b|\bno (extra )?charge\b|\bprice")),
+    (re.compile(r"\bwhere\b|\bpark|\bfind you"), re.compile(r"\b(street|st|avenue|road|floor|behind|next to|opposite|corner|located|parking|lot|garage)\b", re.I)),
+    (re.compile(r"\bhow long\b"), re.compile(r"\b(minutes?|hours?|days?|weeks?|half an hour)\b", re.I)),
+    (re.compile(r"\bwhen\b|\bwhat time\b|\bhow (soon|fast|quick)"), re.compile(r"\b(\d|am|pm|noon|minutes?|hours?|days?|monday|friday|morning|same day)\b", re.I)),
+    (re.compile(r"\bwho\b|\bwhich (doctor|dentist|plumber|lawyer)"), re.compile(r"\b(dr|mr|ms|mrs|doctor)\b|[A-Z][a-z]+ [A-Z][a-z]+")),
+)  # fmt: skip
+
+
+def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passages: tuple[Passage, ...]) -> Answer:
+    said = plain(question)
+    kinds = [answer_kind for asks, answer_kind in _KIND if asks.search(said)]
+    best: tuple[float, float, list[str], int] | None = None
+    for rank, passage in enumerate(passages[:6]):
+        lines = clean(passage.text)
+        heading = set(content(passage.heading))
+        for index, line in enumerate(lines):
+            own = set(content(line))
+            inside = sum(1.0 for word in wanted if any(alike(word, other) for other in own))
+            above = sum(
+                0.6 for word in wanted if not any(alike(word, o) for o in own) and any(alike(word, o) for o in heading)
+            )
+            coverage = (inside + above) / max(len(wanted), 1)
+            fit = 0.35 if any(kind.search(line) for kind in kinds) else 0.0
+            miss = -0.25 if kinds and not fit else 0.0
+            score = coverage + fit + miss + 0.4 * max(0.0, min(passage.score, 1.0)) - 0.02 * rank - 0.01 * index
+            if best is None or score > best[0]:
+                best = (score, coverage + (0.3 if passage.score >= 0.6 else 0.0), lines, index)
+    if best is None or best[1] < 0.34 or (kinds and best[0] < 0.6 and best[1] < 0.6):
+        return Answer("")
+    _, coverage, lines, index = best
+    return Answer(_shape(lines, index, wanted), partial=coverage < 0.75 and "question" in acts)
+
+
+def _shape(lines: list[str], index: int, wanted: list[str]) -> str:
+    """The sentence, with the next one where it carries more of what was asked and both stay short."""
+    text = _shorten(lines[index])
+    if index + 1 < len(lines):
+        following = lines[index + 1]
+        more = any(alike(word, other) for word in wanted for other in content(following))
+        if len(words(f"{text} {following}")) <= MOST_WORDS and (more or len(words(text)) < 7):
+            text = f"{text} {following}"
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _shorten(sentence: str) -> str:
+    """At most `MOST_WORDS` words, cut at a comma or semicolon."""
+    if len(sentence.split()) <= MOST_WORDS:
+        return sentence
+    kept = ""
+    for part in re.split(r"(?<=[,;])\s+", sentence):
+        if kept and len(f"{kept} {part}".split()) > MOST_WORDS:
+            break
+        kept = f"{kept} {part}".strip()
+    return " ".join(kept.split()[:MOST_WORDS]).rstrip(",;") + "."

@@ -1,0 +1,83 @@
+"""The rule-based receptionist: an honest, deterministic dialogue manager behind the LanguageModel port.
+
+`Receptionist(business).generate(request)` is stateless: everything is derived from `request` each time, so it can take
+over in the middle of a call from any other model, and two of them give the same reply. It answers from the business
+file and the passages, fills in any tool's parameters over several turns, reads back and asks before anything with side
+effects is done, and says plainly what it does not know.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import AsyncIterator
+from zoneinfo import ZoneInfo
+
+from aivoice.business.model import Business
+from aivoice.core.prompt import GenerationRequest, ToolSpec
+from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDelta
+from aivoice.providers.receptionist.facts import Facts, facts_of
+from aivoice.providers.receptionist.plan import Reply, plan
+from aivoice.providers.receptionist.replay import replay
+from aivoice.providers.receptionist.schema import Shape, shape_of
+
+
+class Receptionist:
+    """LanguageModel without a model. Never raises for any request; at most a few ms of the event loop per reply.
+
+    name: for traces and the fallback chain. The reply comes as one TextDelta a word, then the tool calls, then usage in
+    words. Closing or cancelling the iterator stops it at once; nothing is kept between calls.
+    """
+
+    name = "receptionist"
+
+    def __init__(self, business: Business | Facts) -> None:
+        self._facts = facts_of(business)
+
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
+        """One reply; see the port. Deterministic: the same request gives the same deltas."""
+        reply = self.reply(request)
+        pieces = re.findall(r"\S+\s*", reply.text)
+        for piece in pieces:
+            yield TextDelta(piece)
+        for number, call in enumerate(reply.calls):
+            yield ToolCallDelta(f"r{len(request.messages)}-{number}", call[0], call[1])
+        prompt = len(request.system.split()) + sum(len(message.text.split()) for message in request.messages)
+        yield UsageDelta(prompt, len(pieces) + sum(len(call[1].split()) + 1 for call in reply.calls))
+
+    def reply(self, request: GenerationRequest) -> Reply:
+        """The whole reply at once (what `generate` streams)."""
+        now = moment(request.call_time, self._facts.zone)
+        shapes = shapes_of(request.tools)
+        state = replay(request.messages, shapes, now, self._facts)
+        return plan(state, request)
+
+
+def moment(call_time: str, zone: str) -> dt.datetime:
+    """The caller's wall clock; an unreadable one counts as the first day that has a name for every field (2000-01-03)."""
+    try:
+        now = dt.datetime.fromisoformat(call_time)
+    except ValueError:
+        now = dt.datetime(2000, 1, 3, 9, tzinfo=dt.UTC)
+    if now.tzinfo is None:
+        try:
+            now = now.replace(tzinfo=ZoneInfo(zone))
+        except (KeyError, ValueError, OSError):
+            now = now.replace(tzinfo=dt.UTC)
+    return now
+
+
+_SHAPES: dict[int, tuple[tuple[ToolSpec, ...], tuple[Shape, ...]]] = {}
+
+
+def shapes_of(tools: tuple[ToolSpec, ...]) -> tuple[Shape, ...]:
+    """The tools as shapes; the last few sets of tools are remembered (schemas are never changed in place)."""
+    key = id(tools)
+    known = _SHAPES.get(key)
+    if known is not None and known[0] is tools:
+        return known[1]
+    shapes = tuple(shape_of(spec) for spec in tools)
+    while len(_SHAPES) >= 64:
+        del _SHAPES[next(iter(_SHAPES))]
+    _SHAPES[key] = (tools, shapes)
+    return shapes

@@ -1,0 +1,343 @@
+"""What to say and do next, from the state. Pure: `plan(state, request)`.
+
+Order of a reply: results not told yet, what the caller asked, then the next step of the form. A person asked for and a
+goodbye come before everything else.
+"""
+
+from __future__ import annotations
+
+import re
+
+from aivoice.core.prompt import GenerationRequest
+from aivoice.providers.receptionist.acts import Act, acts_of
+from aivoice.providers.receptionist.answers import answer
+from aivoice.providers.receptionist.find import problem_text
+from aivoice.providers.receptionist.moments import spoken_day, spoken_time
+from aivoice.providers.receptionist.opening import hours_answer
+from aivoice.providers.receptionist.reply import Draft, Reply
+from aivoice.providers.receptionist.say import Voice
+from aivoice.providers.receptionist.schema import BUILT_IN, END_CALL, TAKE_MESSAGE, TRANSFER, Shape
+from aivoice.providers.receptionist.state import State
+from aivoice.providers.receptionist.steps import form_step
+from aivoice.providers.receptionist.tell import tell_results
+from aivoice.providers.receptionist.text import listed, plain, sentences, words
+
+
+def plan(state: State, request: GenerationRequest) -> Reply:
+    """The reply to the messages. Always says something or calls a tool."""
+    draft = Draft(state, request, Voice(state.steps, state.facts.name, state.heard))
+    waiting = any(record.result is not None and not record.told for record in state.records)
+    busy = tell_results(draft) if waiting else False
+    if not state.fresh:
+        _go_on(draft, busy)
+    elif not state.turn.text.strip():
+        _unheard(draft)
+    else:
+        _respond(draft)
+    if not draft.parts and not draft.calls:
+        draft.say("not_caught")
+    return draft.done()
+
+
+def _unheard(draft: Draft) -> None:
+    """Nothing was said yet, or an empty turn."""
+    if draft.state.heard:
+        draft.say("not_caught")
+    else:
+        draft.add(draft.state.facts.greeting or draft.voice.say("greeting"))
+
+
+def _go_on(draft: Draft, busy: bool) -> None:
+    """After results, or without a caller's turn: go on with the form, or ask what else."""
+    state = draft.state
+    if not state.records and not state.turn.text:
+        draft.add(state.facts.greeting if state.facts.greeting and not state.heard else draft.voice.say("hello"))
+        return
+    last = state.records[-1] if state.records else None
+    if last is not None and last.result is None and not draft.parts:
+        draft.say("working")
+        return
+    if busy:
+        return
+    if state.active is not None:
+        form_step(draft, state.active, quiet=bool(draft.parts))
+    elif state.turn.acts & {"bye"}:
+        goodbye(draft)
+    else:
+        draft.say("anything_else")
+
+
+# ---------------------------------------------------------------- answering the caller
+
+
+def _respond(draft: Draft) -> None:
+    state, turn = draft.state, draft.state.turn
+    if _emergency(draft):
+        return
+    if turn.person:
+        transfer(draft)
+        return
+    if _closes(state) and not state.confirmed:
+        if state.active is not None and "bye" not in turn.acts and not turn.acts & {"nothing_else"}:
+            form_step(draft, state.active)
+            return
+        goodbye(draft)
+        return
+    courtesies(draft)
+    if turn.acts & {"repeat", "slower"} and not turn.filled and not turn.changed:
+        _repeat(draft)
+        return
+    if "wait" in turn.acts and not (
+        turn.filled or turn.changed or turn.problems or turn.started or turn.info or state.confirmed
+    ):
+        draft.say("wait")
+        return
+    if turn.dropped and not turn.started:
+        draft.say("cancelled")
+        if not turn.info:
+            draft.say("anything_else")
+    answered = _answer(draft)
+    if state.active is not None:
+        form_step(draft, state.active, quiet=bool(draft.parts))
+        return
+    if turn.done_change:
+        draft.say("cannot_change")
+        draft.offer_help()
+        return
+    if not answered:
+        _without_form(draft)
+
+
+def _closes(state: State) -> bool:
+    """The caller is done: a goodbye, or "that's all" where nothing else was asked or said."""
+    turn = state.turn
+    if turn.info or turn.started or turn.filled or turn.changed or turn.problems:
+        return False
+    if "bye" in turn.acts:
+        return True
+    if "nothing_else" in turn.acts:
+        return not state.active or not state.asked
+    declined = "more" in turn.declined and "no" in turn.acts and not state.active and not _asks(turn.acts)
+    return declined and len(words(turn.text)) <= 8
+
+
+def _asks(acts: frozenset[Act]) -> bool:
+    return bool(acts & {"question", "hours", "price"})
+
+
+def goodbye(draft: Draft) -> None:
+    """A farewell and the end of the call; what was begun and not done is not kept secret."""
+    if "thanks" in draft.state.turn.acts and not draft.parts:
+        draft.say("welcome")
+    if draft.state.active is not None and draft.state.values and draft.state.active.spec.side_effects:
+        draft.say("nothing_booked")
+    draft.say("goodbye")
+    draft.call(END_CALL, {})
+
+
+def transfer(draft: Draft) -> None:
+    """Put the caller through, to the target whose name or words they used."""
+    state = draft.state
+    said = f" {plain(state.turn.text)} "
+    target = state.facts.targets[0][0] if state.facts.targets else ""
+    for name, phrases in state.facts.targets:
+        if any(f" {plain(way)} " in said for way in (name, *phrases) if plain(way)):
+            target = name
+            break
+    shape = state.shape(TRANSFER)
+    allowed = (
+        [option.value for item in shape.fields if item.name == "target" for option in item.options] if shape else []
+    )
+    if allowed and target not in allowed:
+        target = str(allowed[0])
+    draft.say("transfer")
+    draft.call(TRANSFER, {"target": target})
+
+
+def _emergency(draft: Draft) -> bool:
+    """The business's emergency phrases: its sentence and an immediate transfer, whatever else was going on."""
+    phrases, sentence, target = draft.state.facts.emergency
+    said = f" {plain(draft.state.turn.text)} "
+    for phrase in phrases:
+        at = said.find(f" {plain(phrase)} ") if plain(phrase) else -1
+        if at >= 0 and not re.search(r"\b(not|no|isn't|never|without)( \w+)?$", said[:at].strip()):
+            draft.add(sentence or "This sounds urgent. I'm putting you through right away.")
+            draft.call(
+                TRANSFER, {"target": target or (draft.state.facts.targets[0][0] if draft.state.facts.targets else "")}
+            )
+            return True
+    return False
+
+
+def courtesies(draft: Draft) -> None:
+    """Greetings, thanks, "can you hear me", "are you a robot", and the like: a short sentence each."""
+    state, turn = draft.state, draft.state.turn
+    acts = turn.acts
+    rest = acts - {"greeting", "thanks", "question", "yes", "no"}
+    quiet = not (turn.started or turn.filled or turn.changed or turn.info or turn.problems or state.active)
+    if "robot" in acts:
+        draft.say("robot")
+        if quiet and len(rest) <= 1:
+            draft.say("robot_offer" if draft.can_transfer else "robot_help")
+    elif "who" in acts:
+        draft.say("who")
+    if "hear" in acts:
+        draft.say("hear")
+    if "how_are_you" in acts:
+        draft.say("fine")
+    if "clock" in acts:
+        draft.add(f"It's {spoken_time(state.now.time())} on {spoken_day(state.today)}.")
+    if "abuse" in acts:
+        draft.say("sorry_to_hear")
+    if "greeting" in acts and quiet and not rest:
+        draft.say("hello")
+    elif "thanks" in acts and quiet and not rest - {"correction"} and not acts & {"question"}:
+        draft.say("welcome")
+    if (
+        draft.parts
+        and quiet
+        and not rest & {"repeat", "hours", "price", "wait", "robot"}
+        and not draft.parts[-1].endswith("?")
+        and not _real_question(turn.text, acts)
+    ):
+        draft.say("anything_else" if len(state.heard_all) > 1 else "hello") if "hear" not in acts or len(
+            words(turn.text)
+        ) <= 6 else None
+
+
+def _real_question(text: str, acts: frozenset[Act]) -> bool:
+    return "question" in acts and not acts & {"robot", "who", "hear", "how_are_you", "clock"}
+
+
+def _repeat(draft: Draft) -> None:
+    """Say the last words again."""
+    heard = draft.state.heard
+    if not heard:
+        draft.say("nothing_said")
+        return
+    draft.say("slower" if "slower" in draft.state.turn.acts else "repeat")
+    kept: list[str] = []
+    for sentence in reversed(sentences(heard)):
+        if kept and len(words(" ".join([sentence, *kept]))) > 60:
+            break
+        if len(words(sentence)) <= 3 and kept:
+            continue
+        kept.insert(0, sentence)
+    draft.add(" ".join(kept))
+
+
+def _answer(draft: Draft) -> bool:
+    """Answer the questions in the caller's turn: hours, then everything else. True where something was answered."""
+    state, turn = draft.state, draft.state.turn
+    pieces = turn.info or ((turn.text,) if state.active is None and not turn.started else ())
+    answered = False
+    for piece in pieces:
+        answered = _answer_piece(draft, piece, bool(turn.info)) or answered
+    return answered or bool(draft.parts)
+
+
+def _answer_piece(draft: Draft, piece: str, asked: bool) -> bool:
+    state = draft.state
+    acts = acts_of(piece)
+    if "hours" in acts:
+        text = hours_answer(piece, state.now, state.facts)
+        if text:
+            draft.add(text)
+            return True
+    if acts & {"clock", "who", "robot", "hear", "how_are_you"} and not acts & {"price", "hours"}:
+        return False
+    social = acts & {
+        "greeting",
+        "thanks",
+        "yes",
+        "no",
+        "wait",
+        "bye",
+        "nothing_else",
+        "cancel",
+        "repeat",
+        "slower",
+        "message",
+    }
+    if not asked and (social and "question" not in acts and "price" not in acts or len(words(piece)) < 2):
+        return False
+    found = answer(piece, acts, draft.request.passages, state.facts, _subject(state))
+    if found.text:
+        if found.partial:
+            draft.add(f"{draft.voice.say('what_i_have')} {found.text}")
+        else:
+            draft.add(found.text)
+        return True
+    if asked or "question" in acts or "price" in acts:
+        draft.say("dont_know")
+        if state.active is None:
+            draft.offer_help()
+        return True
+    return False
+
+
+def _subject(state: State) -> str:
+    """What is being talked about: the choice made in the form."""
+    shape = state.active
+    if shape is None:
+        return ""
+    return " ".join(
+        str(state.values[item.name]) for item in shape.fields if item.kind == "enum" and item.name in state.values
+    )
+
+
+def _without_form(draft: Draft) -> None:
+    """Nothing was asked that can be answered, and no form is open."""
+    state, turn = draft.state, draft.state.turn
+    if draft.parts:
+        return
+    if "message" in turn.acts and not draft.can_message:
+        draft.add("I can't take messages here.")
+        draft.offer_help()
+        return
+    if problem_text(turn.text) and (shape := main_task(state)) is not None:
+        draft.say("sorry_to_hear")
+        draft.add(f"Would you like me to {shape.task}?")
+        return
+    if turn.declined or turn.acts & {"no"}:
+        draft.add("All right.")
+        draft.say("anything_else")
+        return
+    if turn.acts & {"yes"} and not turn.misses > 1:
+        draft.add(draft.voice.choose(("Sure, what can I do for you?", "Gladly. What do you need?")))
+        return
+    if turn.misses >= 3:
+        draft.add("I'm sorry, I still don't follow.")
+        draft.offer_help()
+    elif turn.misses == 2:
+        draft.add(draft.voice.choose(("Sorry, I'm not following.", "I'm sorry, that's beyond me.")))
+        _ways(draft)
+    else:
+        draft.say("not_caught")
+
+
+def main_task(state: State) -> Shape | None:
+    """The form that most callers come for: the first tool with side effects that is not the message box."""
+    return next(
+        (
+            s
+            for s in state.shapes
+            if s.spec.side_effects
+            and s.askable
+            and s.verb not in ("cancel", "reschedule", "move", "change")
+            and s.name not in BUILT_IN | {TAKE_MESSAGE}
+        ),
+        None,
+    )
+
+
+def _ways(draft: Draft) -> None:
+    tasks = [
+        shape.task
+        for shape in draft.state.shapes
+        if shape.spec.side_effects and shape.name not in BUILT_IN and shape.askable
+    ][:3]
+    if tasks:
+        draft.say("ways", tasks=listed(["answer questions", *tasks]))
+    else:
+        draft.offer_help()

@@ -1,0 +1,515 @@
+"""Reads a call's messages in order into a `State`. Pure; every message is understood in the light of those before it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from aivoice.core.prompt import Message, ToolCall
+from aivoice.providers.receptionist import find
+from aivoice.providers.receptionist.acts import REQUEST, Act, acts_of, segments
+from aivoice.providers.receptionist.asked import asked_in
+from aivoice.providers.receptionist.extract import extract
+from aivoice.providers.receptionist.facts import Facts
+from aivoice.providers.receptionist.intents import Intent, concepts, counterpart, match_tool, probe_for
+from aivoice.providers.receptionist.moments import clock_of
+from aivoice.providers.receptionist.readback import arguments, canonical, day_in, describe, flatten, missing
+from aivoice.providers.receptionist.reader import Extraction, Reader, Values
+from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
+from aivoice.providers.receptionist.slots import read_result
+from aivoice.providers.receptionist.state import SUMMARY, Offer, Record, State, Turn, offers_in, split_heard
+from aivoice.providers.receptionist.text import plain, stem, words
+
+_INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you"})
+_CONTACT = ("phone", "email", "address")
+
+
+def replay(messages: Sequence[Message], shapes: tuple[Shape, ...], now: dt.datetime, facts: Facts) -> State:
+    """The state after all messages. Total: any history gives a state."""
+    state = State(now, facts, shapes)
+    for message in messages:
+        state.steps += 1
+        match message.role:
+            case "user":
+                if not message.text.startswith(SUMMARY):
+                    on_user(state, message.text)
+            case "assistant":
+                on_assistant(state, message.text, message.tool_calls)
+            case "tool":
+                on_result(state, message.tool_call_id or "", message.text)
+    return state
+
+
+# ---------------------------------------------------------------- the agent spoke
+
+
+def on_assistant(state: State, text: str, calls: tuple[ToolCall, ...]) -> None:
+    """What the caller heard: a read-back, a question, an offer. Tool calls are remembered whoever made them."""
+    heard, _ = split_heard(text)
+    if heard:
+        # A reply of several rounds arrives in pieces: what was asked in any of them stands.
+        state.heard = heard if state.fresh or not state.heard else f"{state.heard} {heard}"
+        state.heard_all.append(heard)
+        for record in state.records:
+            record.told = record.told or record.result is not None
+        shape = state.active
+        asked = asked_in(shape, state.values, state.heard) if shape else ()
+        for name in asked:
+            if name not in state.values:
+                state.attempts[name] = state.attempts.get(name, 0) + 1
+        state.asked = asked or (state.asked if shape and "?" not in heard else ())
+        state.offers = offers_in(state.heard)
+        state.read_back = shape is not None and _was_read_back(state, shape)
+    state.fresh = False
+    for call in calls:
+        _note_call(state, call)
+
+
+def _was_read_back(state: State, shape: Shape) -> bool:
+    """Every value, word for word, was heard, and nothing that is sent was left out."""
+    if missing(shape, state.values) or not shape.spec.side_effects:
+        return False
+    body = plain(describe(shape, state.values, state.today))
+    return f" {body} " in f" {plain(state.heard)} "
+
+
+def _note_call(state: State, call: ToolCall) -> None:
+    try:
+        raw: object = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        raw = {}
+    given = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+    record = Record(call.id, call.name, canonical(given), given)
+    state.records.append(record)
+    shape = state.shape(call.name)
+    if shape is None or call.name in BUILT_IN or not shape.spec.side_effects and shape.name != state.form:
+        return
+    record.values = dict(state.values) if state.form == call.name else flatten(shape, given)
+    state.last_done = call.name if shape.spec.side_effects else state.last_done
+    if state.form == call.name:
+        _remember_contact(state, shape)
+        _leave(state)
+
+
+def _remember_contact(state: State, shape: Shape) -> None:
+    for item in shape.fields:
+        if item.name in state.values and (
+            item.kind in _CONTACT or (item.kind == "name" and item.label.endswith("name"))
+        ):
+            state.contact[item.kind] = state.values[item.name]
+
+
+def _leave(state: State, keep: bool = False) -> None:
+    """The form is over (done, or given up); `keep` parks its values for later."""
+    if state.form and keep:
+        state.parked[state.form] = dict(state.values)
+    state.form, state.values, state.asked, state.confirmed, state.read_back = "", {}, (), "", False
+    state.attempts, state.offered, state.taken = {}, (), ""
+
+
+# ---------------------------------------------------------------- a tool answered
+
+
+def on_result(state: State, call_id: str, text: str) -> None:
+    """A result changes the form: a taken time is given up, offered times are remembered, a refused booking reopens."""
+    record = next((item for item in reversed(state.records) if item.id == call_id), None)
+    if record is None:
+        return
+    record.result, record.told = read_result(text), False
+    result = record.result
+    shape = state.shape(record.name)
+    if shape is None or record.name in BUILT_IN:
+        return
+    if shape.spec.side_effects:
+        if result.outcome == "failed" and (result.moments or result.available is False) and not state.form:
+            state.form, state.values = record.name, dict(record.values or flatten(shape, record.given))
+            state.taken = _drop_moment(state, shape)
+            state.offered = result.moments[:3]
+        return
+    active = state.active
+    if active is None or probe_for(active, state.shapes) is not shape or result.outcome != "ok":
+        return
+    _fold_in(state, active, shape, record)
+
+
+def _fold_in(state: State, active: Shape, probe: Shape, record: Record) -> None:
+    """What the check says about the time wished for."""
+    result = record.result
+    if result is None:
+        return
+    asked_day = next(
+        (
+            day_in(v)
+            for f in probe.fields
+            if f.kind in ("date", "datetime") and (v := flatten(probe, record.given).get(f.name))
+        ),
+        None,
+    )
+    time_field = next((f for f in active.fields if f.kind in ("time", "datetime") and not f.past_ok), None)
+    wish = (
+        clock_of(state.values.get(time_field.name) or state.values.get(f"{time_field.name}|time"))
+        if time_field
+        else None
+    )
+    moments = [m for m in result.moments if not asked_day or not m[0] or day_in(m[0]) == asked_day] or list(
+        result.moments
+    )
+    timed = [m for m in moments if m[1]]
+    state.taken, state.offered = "", ()
+    if wish is not None:
+        listed = [
+            m for m in timed if m[1] == f"{wish:%H:%M}" and (not m[0] or not asked_day or day_in(m[0]) == asked_day)
+        ]
+        probe_knew = any(
+            f.kind in ("time", "datetime") and f.name in flatten(probe, record.given) for f in probe.fields
+        )
+        taken = (
+            result.available is False
+            if result.available is not None and (probe_knew or not result.listed)
+            else (result.listed and not listed)
+        )
+        if not taken:
+            return
+        state.taken = _drop_moment(state, active)
+        state.offered = tuple(_nearest(timed, wish))
+    else:
+        state.offered = tuple(_wished(state, active, timed))
+    if (result.listed or result.available is False) and not moments and time_field:
+        state.taken = state.taken or "day"
+        for item in active.fields:
+            if item.kind in ("date", "datetime") and not item.past_ok:
+                for key in (item.name, f"{item.name}|date"):
+                    state.values.pop(key, None)
+
+
+def _drop_moment(state: State, shape: Shape) -> str:
+    """Give up the form's time (of a moment: its time of day); returns it as HH:MM."""
+    taken = ""
+    for item in shape.fields:
+        if item.kind not in ("time", "datetime") or item.past_ok:
+            continue
+        time = clock_of(state.values.pop(item.name, None)) or clock_of(state.values.get(f"{item.name}|time"))
+        state.values.pop(f"{item.name}|time", None)
+        taken = f"{time:%H:%M}" if time else taken
+    return taken
+
+
+def _nearest(timed: list[tuple[str, str]], wish: dt.time) -> list[tuple[str, str]]:
+    """The three free times closest to the wish, in order of the day."""
+    minute = wish.hour * 60 + wish.minute
+    close = sorted(timed, key=lambda m: (abs(int(m[1][:2]) * 60 + int(m[1][3:]) - minute), m))[:3]
+    return sorted(close)
+
+
+def _wished(state: State, shape: Shape, timed: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Up to three free times, those of the part of day asked for, spread over it."""
+    wishes = {key.partition("|")[2]: str(value) for key, value in state.values.items() if "|" in key}
+    fit = [m for m in timed if _fits(m[1], wishes)] or timed
+    if len(fit) <= 3:
+        return fit
+    return [fit[0], fit[len(fit) // 2], fit[-1]]
+
+
+def _fits(time: str, wishes: dict[str, str]) -> bool:
+    part = wishes.get("part", "")
+    low, high = {"morning": ("00:00", "12:00"), "midday": ("11:00", "14:00"), "afternoon": ("12:00", "17:00"), "evening": ("17:00", "24:00")}.get(part, ("00:00", "24:00"))  # fmt: skip
+    return max(low, wishes.get("after", "")) <= time < min(high, wishes.get("before") or "24:00")
+
+
+# ---------------------------------------------------------------- the caller spoke
+
+
+def on_user(state: State, text: str) -> None:
+    """One turn of the caller: answers, values, corrections, another wish."""
+    acts = acts_of(text)
+    turn = Turn(text, acts)
+    state.turn, state.fresh, state.confirmed = turn, True, ""
+    pieces = segments(text)
+    turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
+    dated = bool(find.dates(text, state.today)) or bool(find.times(text, False))
+    intent = None if _just_answers(state, acts, text) else match_tool(text, acts, state.shapes, dated)
+    turn.person = "person" in acts and "message" not in acts or _wants_target(state, text)
+    _take_offers(state, turn, intent)
+    if state.form and _gives_up(state, acts, intent):
+        turn.dropped = state.form
+        _leave(state, keep=True)
+        if intent is not None and concepts(text) & {"cancel", "move"}:
+            _start(state, turn, intent.tool)
+    elif intent is not None and _switches(state, intent, turn):
+        if state.form:
+            _leave(state, keep=True)
+        _start(state, turn, intent.tool)
+    elif not state.form and _corrects_done(state, acts, dated):
+        turn.done_change = True
+    if state.active is not None:
+        _fill(state, turn, pieces)
+    understood = bool(
+        turn.started
+        or turn.dropped
+        or turn.filled
+        or turn.problems
+        or turn.person
+        or turn.reask
+        or turn.rejected
+        or state.confirmed
+    )
+    state.misses = 0 if understood or acts - {"correction", "yes", "no"} else state.misses + 1
+    turn.misses = state.misses
+
+
+def _just_answers(state: State, acts: frozenset[Act], text: str) -> bool:
+    """A short reply to what was just asked is not a new wish ("cleaning", "at three", a name with "book" in it)."""
+    if state.read_back and acts & {"yes"} and len(words(text)) <= 6:
+        return True
+    shape = state.active
+    free = shape is not None and any(
+        f.kind in ("text", "name", "address") and f.name in state.asked for f in shape.fields
+    )
+    return free and (shape is not None and shape.name == TAKE_MESSAGE or not REQUEST.search(plain(text)))
+
+
+def _is_info(state: State, piece: str) -> bool:
+    """A question about the business rather than something for the form."""
+    acts = acts_of(piece)
+    if acts & _INFO:
+        return True
+    if "question" not in acts:
+        return False
+    shape = state.active
+    if shape is not None and shape.name == TAKE_MESSAGE and state.asked == ("message",):
+        return False
+    dated = bool(find.dates(piece, state.today)) or bool(find.times(piece, False))
+    return not (REQUEST.search(plain(piece)) or dated or "other_time" in acts)
+
+
+def _wants_target(state: State, text: str) -> bool:
+    said = f" {plain(text)} "
+    return any(
+        f" {plain(phrase)} " in said for _, phrases in state.facts.targets for phrase in phrases if plain(phrase)
+    )
+
+
+def _take_offers(state: State, turn: Turn, intent: Intent | None) -> None:
+    """Yes or no to what was proposed."""
+    offers, acts = state.offers, turn.acts
+    if not offers or state.read_back:
+        return
+    can_message = state.shape(TAKE_MESSAGE) is not None
+    if "yes" in acts and not state.asked and intent is None and not turn.info:
+        if "message" in offers and ("transfer" not in offers or "message" in acts) and can_message:
+            _start(state, turn, TAKE_MESSAGE)
+        elif "transfer" in offers and "message" not in offers:
+            turn.person = True
+    elif "message" in offers and can_message and "no" not in acts and not state.form and intent is None:
+        said = plain(turn.text)
+        if re.search(r"\b(message|first one|former)\b", said):
+            _start(state, turn, TAKE_MESSAGE)
+        elif re.search(r"\b(transfer|person|someone|put me|second one|latter)\b", said):
+            turn.person = True
+        elif not acts - {"thanks", "correction"} and len(words(said)) >= 4 and "pass on" in plain(state.heard):
+            _start(state, turn, TAKE_MESSAGE)
+            state.asked = ("message",)
+    if "no" in acts:
+        turn.declined = offers
+        if (
+            state.attempts
+            and max(state.attempts.values()) >= 3
+            and state.form
+            and ("message" in offers or "transfer" in offers)
+        ):
+            turn.dropped = state.form
+            _leave(state, keep=True)
+
+
+def _gives_up(state: State, acts: frozenset[Act], intent: Intent | None) -> bool:
+    if "start_again" in acts:
+        return True
+    if "cancel" not in acts:
+        return False
+    # "cancel my appointment" while a cancellation is being filled in is no change of mind.
+    return not (intent is not None and intent.tool == state.form)
+
+
+def _switches(state: State, intent: Intent, turn: Turn) -> bool:
+    """Whether the wish begins a form: always without one; within one only a clearly different action."""
+    if turn.started:
+        return False
+    if turn.info and not intent.explicit:
+        return False
+    active = state.active
+    if active is None:
+        return True
+    if intent.tool == active.name:
+        return False
+    probe = probe_for(active, state.shapes)
+    if probe is not None and probe.name == intent.tool:
+        return False
+    if intent.tool == TAKE_MESSAGE:
+        return bool(re.search(r"\bmessage\b|\bcall me back\b", plain(turn.text)))
+    rival = state.shape(intent.tool)
+    return intent.score >= 3.0 and intent.explicit and rival is not None and rival.verb != active.verb and not turn.info
+
+
+def _start(state: State, turn: Turn, tool: str) -> None:
+    """Begin a form with what is known: its parked values and the caller's name and number. A check of free times begins
+    the booking that it is for."""
+    shape = state.shape(tool)
+    if shape is None:
+        return
+    if not shape.spec.side_effects:
+        action = next((item for item in state.shapes if probe_for(item, state.shapes) is shape), None)
+        if action is not None and "book" in _concepts_of(action):
+            shape = action
+    turn.started, state.form = shape.name, shape.name
+    known: Values = {}
+    for item in shape.fields:
+        if item.kind in state.contact and item.kind in _CONTACT and item.required:
+            known[item.name] = state.contact[item.kind]
+        elif item.kind == "name" and "name" in state.contact and item.required and shape.name == TAKE_MESSAGE:
+            known[item.name] = state.contact["name"]
+    kept = {} if "start_again" in turn.acts else state.parked.pop(shape.name, {})
+    state.values = {**known, **kept}
+    state.asked, state.attempts, state.offered, state.taken, state.read_back = (), {}, (), "", False
+
+
+def _concepts_of(shape: Shape) -> frozenset[str]:
+    return concepts(f"{shape.name.replace('_', ' ')} {shape.spec.description}")
+
+
+def _corrects_done(state: State, acts: frozenset[Act], dated: bool) -> bool:
+    done = next((r for r in reversed(state.records) if r.name == state.last_done), None)
+    finished = done is not None and done.result is not None and done.result.outcome == "ok"
+    return finished and bool(acts & {"correction", "cancel"}) and (dated or "cancel" in acts) and "bye" not in acts
+
+
+def _fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
+    """Values for the form, and yes or no to its read-back."""
+    shape = state.active
+    if shape is None:
+        return
+    acts = turn.acts
+    useful = " ".join(piece for piece in pieces if piece not in turn.info) if turn.info else turn.text
+    before = dict(state.values)
+    changing = "change" in state.offers
+    got = extract(_reader(state, turn, shape, useful, changing)) if useful.strip() else Extraction()
+    if state.taken and "yes" in acts and not got.values and not got.problems:
+        acts = acts - {"yes"}
+    for key, value in got.values.items():
+        if key.endswith("|drop"):
+            state.values.pop(key[:-5], None)
+            state.values.pop(f"{key[:-5]}|time", None)
+        else:
+            state.values[key] = value
+    _regret(state, shape, got, before)
+    _later_guesses(state, shape, turn, got)
+    names = [key for key in got.values if "|" not in key]
+    turn.changed = tuple(name for name in names if name in before and before[name] != got.values[name])
+    turn.filled = tuple(name for name in names if name not in before) + tuple(k for k in got.values if "|" in k)
+    turn.problems = got.problems
+    if turn.filled or turn.changed:
+        state.taken, state.offered = "", ()
+    for name in (*turn.filled, *turn.changed):
+        state.attempts.pop(name, None)
+    same = {k: v for k, v in before.items() if "|" not in k} == {k: v for k, v in state.values.items() if "|" not in k}
+    answered = state.read_back and same and not got.problems
+    if answered and "yes" in acts and not acts & {"no", "cancel", "wait", "person"} and not _hesitates(turn):
+        state.confirmed = canonical(arguments(shape, state.values))
+    elif (
+        (state.read_back or changing)
+        and same
+        and not got.problems
+        and acts & {"no", "correction", "yes"} - ({"yes"} if state.read_back else set())
+    ):
+        turn.reask = _named_field(shape, turn.text, state.values)
+        if turn.reask:
+            state.values.pop(turn.reask, None)
+        else:
+            turn.rejected = bool(acts & {"no", "correction"})
+    if turn.started != shape.name:
+        state.asked = () if turn.filled or turn.changed else state.asked
+
+
+def _regret(state: State, shape: Shape, got: Extraction, before: Values) -> None:
+    """A refused day or time also withdraws the one said before, when the caller was changing it."""
+    for problem in got.problems:
+        if (
+            problem.key in ("past", "closed_day", "impossible_day", "mismatch", "which_day")
+            and problem.field in before
+            and problem.field not in got.values
+        ):
+            state.values.pop(problem.field, None)
+            state.values.pop(f"{problem.field}|date", None)
+
+
+def _later_guesses(state: State, shape: Shape, turn: Turn, got: Extraction) -> None:
+    """Free text that could not be read twice is taken as it was said, so that no form runs in circles."""
+    for name in state.asked:
+        item = shape.field(name)
+        if item is None or name in state.values or any(p.field == name for p in got.problems) or turn.info:
+            continue
+        loose = item.kind in ("text", "address", "code") or (item.kind == "name" and state.attempts.get(name, 0) >= 2)
+        body = find.free_text(turn.text)
+        talk = turn.acts & {"cancel", "repeat", "wait", "hear", "robot", "person", "bye", "dont_know", "question"}
+        if loose and state.attempts.get(name, 0) >= 2 and words(body) and not talk and len(words(body)) <= 40:
+            if not item.pattern and len(body) >= item.min_length:
+                value = body.title() if item.kind == "name" else body
+                got.values[name] = value[: item.max_length]
+                state.values[name] = got.values[name]
+
+
+def _reader(state: State, turn: Turn, shape: Shape, useful: str, changing: bool) -> Reader:
+    asked = state.asked
+    if changing:
+        asked = (*asked, *(item.name for item in shape.fields if item.kind == "name"))
+    question = (
+        "question" in turn.acts and not REQUEST.search(plain(useful)) and not turn.acts & {"correction", "other_time"}
+    )
+    override = not question or bool(find.dates(useful, state.today)) or bool(find.times(useful, False))
+    return Reader(
+        useful, shape, state.values, asked, turn.acts, state.now, state.facts, override,
+        state.offered, turn.text if not turn.info else useful,
+    )  # fmt: skip
+
+
+def _hesitates(turn: Turn) -> bool:
+    return bool(
+        re.search(
+            r"\b(but wait|not yet|let me think|hold on|actually|except|hang on|before (you|that))\b", plain(turn.text)
+        )
+    )
+
+
+def _named_field(shape: Shape, text: str, values: Values) -> str:
+    """ "the phone number is wrong" → the phone field."""
+    said = {stem(w) for w in words(text)}
+    best, most = "", 0
+    for item in shape.fields:
+        if item.name not in values:
+            continue
+        own = {stem(w) for w in words(f"{item.label} {item.kind} {item.name.replace('_', ' ')}")}
+        score = len(own & said)
+        if score > most:
+            best, most = item.name, score
+    return best
+
+
+def probe_arguments(state: State, shape: Shape, probe: Shape) -> dict[str, Any] | None:
+    """The arguments to check with, or None while something that the check needs is unknown."""
+    values: Values = {}
+    for item in probe.fields:
+        name = counterpart(shape, item.name, probe)
+        if name is not None and name in state.values:
+            allowed = [option.value for option in item.options]
+            if not allowed or state.values[name] in allowed:
+                values[item.name] = state.values[name]
+        elif name is not None and item.kind == "date" and f"{name}|date" in state.values:
+            values[item.name] = state.values[f"{name}|date"]
+    if missing(probe, values):
+        return None
+    return arguments(probe, values)
+
+
+__all__ = ["Offer", "probe_arguments", "replay"]

@@ -1,0 +1,392 @@
+"""A tool's JSON Schema as things to ask a caller for.
+
+`shape_of(spec)` flattens the parameters into `Field`s (nested objects by path) and says what each one is in a
+caller's terms: a day, a name, a number from 1 to 12, one of four services. Hints come from type, format, name and
+description, in that order. Extensions, all optional: ``x-question`` (wording, or a list of wordings) and ``x-label`` on
+a parameter, ``x-synonyms`` (option → list of words) on an enum, ``x-keywords`` (list of words) on the whole schema.
+Never raises, whatever the schema: what cannot be asked by voice makes the shape `askable` = False.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from aivoice.core.prompt import ToolSpec
+from aivoice.providers.receptionist.text import content, humanise, stem, words
+
+Kind = Literal[
+    "date", "time", "datetime", "email", "phone", "name", "address", "code", "integer", "number", "boolean", "enum",
+    "array", "text",
+]  # fmt: skip
+Schema = dict[str, Any]
+
+TRANSFER, END_CALL, TAKE_MESSAGE = "transfer", "end_call", "take_message"
+BUILT_IN = frozenset({TRANSFER, END_CALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One allowed value. stems: what a caller may say for it (each inner tuple is one way)."""
+
+    value: Any
+    spoken: str
+    stems: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value to get. path: where it goes in the arguments. label: noun phrase without article ("phone number").
+
+    past_ok: a day in the past makes sense (birth, accident). item: the kind of an array's items.
+    hints: stems that announce the field in speech. wrap: property that wraps each array item, or "". custom: the business worded the question.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    kind: Kind
+    label: str
+    questions: tuple[str, ...]
+    required: bool
+    options: tuple[Option, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str = ""
+    min_length: int = 0
+    max_length: int = 1_000
+    past_ok: bool = False
+    item: Kind = "text"
+    hints: frozenset[str] = frozenset()
+    numeric_code: bool = False
+    wrap: str = ""
+    custom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A tool as the receptionist uses it. fixed: arguments known beforehand (``const``). verb: "book", "cancel", ….
+
+    task: what it does, as in "I can <task>". visit: its day and time are when somebody comes to the business."""
+
+    spec: ToolSpec
+    fields: tuple[Field, ...]
+    fixed: tuple[tuple[tuple[str, ...], Any], ...]
+    verb: str
+    task: str
+    keywords: frozenset[str]
+    visit: bool
+    askable: bool
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def field(self, name: str) -> Field | None:
+        return next((item for item in self.fields if item.name == name), None)
+
+
+_VISIT = re.compile(r"\b(appointment|visit|book|booking|reserv\w*|schedul\w*|table|consultation|come in|slot)\b")
+_NO_VISIT = re.compile(r"\b(emergenc\w*|dispatch|tow\w*|roadside|call ?back|message)\b")
+_PAST = re.compile(
+    r"\b(birth\w*|dob|born|incident|accident|happened|occur\w*|purchase\w*|since|last|loss|injur\w*|arrest\w*|began|started)\b"
+)
+_HINTS: tuple[tuple[Kind, str], ...] = (
+    ("email", r"e[- ]?mail"),
+    ("phone", r"(tele)?phone( number)?|mobile( number)?|cell( number)?|call ?back number|contact number|tel"),
+    ("datetime", r"date ?time|timestamp|date and time|when|starts? at|start"),
+    ("date", r"date|day|dob|birthday"),
+    ("time", r"time|hour"),
+    ("code", r"(zip|postal|post)( ?code)?|plate|licen[cs]e plate|vin|\w+ (code|number|id|no)|reference|confirmation|code"),
+    ("name", r"((full|first|last|given|family|middle|caller|customer|client|patient|guest|contact|your|pet|person|owner)s? )*(sur)?name|who|attendee"),
+    ("address", r"(\w+ )?address|street|location|where|pick ?up|drop ?off|destination|place"),
+)  # fmt: skip
+_QUANTITY = re.compile(r"\b(number of|how many|count|quantity|size|amount)\b")
+VERBS = (
+    "book", "schedule", "reserve", "cancel", "reschedule", "move", "change", "send", "request", "dispatch", "order",
+    "register", "create", "submit", "place", "arrange", "file", "open", "take", "record", "add", "sign", "check",
+    "find", "look", "get", "list", "search", "start", "make", "log", "report", "update", "confirm", "quote",
+)  # fmt: skip
+
+
+def shape_of(spec: ToolSpec) -> Shape:
+    """The tool as fields. Total: a malformed schema gives a shape without fields or one that is not `askable`."""
+    schema = _dict(spec.parameters)
+    defs = {**_dict(schema.get("definitions")), **_dict(schema.get("$defs"))}
+    fields: list[Field] = []
+    fixed: list[tuple[tuple[str, ...], Any]] = []
+    askable = _flatten(schema, (), True, defs, fields, fixed, 0)
+    description = " ".join(spec.description.split())
+    task = _task(spec.name, description)
+    head = words(task)
+    verb = next((w for w in [*head[:1], *words(humanise(spec.name))] if w in VERBS), "")
+    said = f"{humanise(spec.name)} {description}".lower()
+    raw_keywords = schema.get("x-keywords")
+    extra = cast("list[Any]", raw_keywords) if isinstance(raw_keywords, list) else []
+    keywords = frozenset(part for word in extra if isinstance(word, str) for part in content(word))
+    visit = bool(_VISIT.search(said)) and not _NO_VISIT.search(said)
+    return Shape(spec, tuple(fields), tuple(fixed), verb, task, keywords, visit, askable)
+
+
+def _dict(value: object) -> Schema:
+    return cast("Schema", value) if isinstance(value, dict) else {}
+
+
+def _flatten(
+    schema: Schema, path: tuple[str, ...], needed: bool, defs: Schema, fields: list[Field],
+    fixed: list[tuple[tuple[str, ...], Any]], depth: int,
+) -> bool:  # fmt: skip
+    """Append the fields of an object schema; False where a required one cannot be asked by voice."""
+    raw = schema.get("required")
+    required = [str(name) for name in cast("list[Any]", raw)] if isinstance(raw, list) else []
+    properties = {str(key): _resolve(value, defs) for key, value in _dict(schema.get("properties")).items()}
+    order = [*required, *(name for name in properties if name not in required)]
+    askable = True
+    for name in dict.fromkeys(order):
+        prop = properties.get(name, {"type": "string"})
+        here, must = (*path, name), needed and name in required
+        if "const" in prop:
+            if must:
+                fixed.append((here, prop["const"]))
+        elif _type(prop) == "object" or "properties" in prop:
+            inner = depth < 4 and _flatten(prop, here, must, defs, fields, fixed, depth + 1)
+            askable = askable and (inner or not must)
+        else:
+            field = _field(name, here, prop, must, defs)
+            if field is not None:
+                fields.append(field)
+            askable = askable and (field is not None or not must)
+    return askable
+
+
+def _resolve(value: object, defs: Schema) -> Schema:
+    """Follow one local reference; of alternatives take the first that is not null."""
+    schema = _dict(value)
+    for _ in range(4):
+        ref = schema.get("$ref")
+        if isinstance(ref, str):
+            schema = {**_dict(defs.get(ref.rsplit("/", 1)[-1])), **{k: v for k, v in schema.items() if k != "$ref"}}
+            continue
+        for key in ("anyOf", "oneOf", "allOf"):
+            choices = [_dict(item) for item in cast("list[Any]", schema.get(key) or [])] if isinstance(schema.get(key), list) else []  # fmt: skip
+            consts = [item["const"] for item in choices if "const" in item]
+            rest = {k: v for k, v in schema.items() if k != key}
+            if consts and len(consts) == len(choices):
+                return {**rest, "enum": consts}
+            real = [item for item in choices if item.get("type") != "null"]
+            if real:
+                schema = {**real[0], **rest}
+                break
+        else:
+            return schema
+    return schema
+
+
+def _type(schema: Schema) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = next((item for item in cast("list[Any]", kind) if item != "null"), "string")
+    return kind if isinstance(kind, str) else ""
+
+
+def _field(name: str, path: tuple[str, ...], prop: Schema, required: bool, defs: Schema) -> Field | None:
+    item = _resolve(prop.get("items"), defs)
+    is_array = _type(prop) == "array"
+    wrap = ""
+    if is_array and (_type(item) == "object" or "properties" in item):
+        inner = {k: _resolve(v, defs) for k, v in _dict(item.get("properties")).items()}
+        needed = [str(k) for k in cast("list[Any]", item.get("required") or [])] or list(inner)[:1]
+        if len(needed) != 1 or _type(inner.get(needed[0], {})) not in ("string", ""):
+            return None
+        wrap, item = needed[0], inner.get(needed[0], {})
+    spoken_name = humanise(path[-1])
+    if spoken_name in ("name", "id", "number", "date", "time") and len(path) > 1:
+        spoken_name = f"{humanise(path[-2])} {spoken_name}"
+    description = _text(prop.get("description")) or _text(prop.get("title"))
+    item_kind = kind_of(spoken_name, description, item) if is_array else "text"
+    kind: Kind = "array" if is_array else kind_of(spoken_name, description, prop)
+    options = _options(item if is_array else prop)
+    about = f"{spoken_name} {description}".lower()
+    label = _text(prop.get("x-label")) or _label(spoken_name, description, kind)
+    number = (prop.get("minimum"), prop.get("maximum"))
+    low, high = (float(v) if isinstance(v, int | float) and not isinstance(v, bool) else None for v in number)
+    exclusive = prop.get("exclusiveMinimum")
+    if low is None and isinstance(exclusive, int | float) and not isinstance(exclusive, bool):
+        low = float(exclusive) + 1
+    own = prop.get("x-question")
+    asked = [own] if isinstance(own, str) else cast("list[Any]", own) if isinstance(own, list) else []
+    asked = [item for item in asked if isinstance(item, str) and item.strip()]
+    wordings = tuple(dict.fromkeys([*asked, *_questions(kind, label, description, options)]))
+    hints = frozenset(stem(w) for w in words(spoken_name)) | frozenset(content(description)) - frozenset(
+        {"caller", "format"}
+    )
+    return Field(
+        ".".join(path), path, kind, label, wordings, required, options, low, high, _text(prop.get("pattern")),
+        _int(prop.get("minLength"), 0), _int(prop.get("maxLength"), 1_000), bool(_PAST.search(about)), item_kind, hints,
+        _type(prop) == "integer" or bool(re.search(r"\b(zip|phone|digits)\b", about)), wrap, bool(asked),
+    )  # fmt: skip
+
+
+def _text(value: object) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _int(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def kind_of(name: str, description: str, schema: Schema) -> Kind:
+    """What a value is in a caller's terms, from format, type, then name and description."""
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return "enum"
+    formats: dict[str, Kind] = {
+        "date": "date", "time": "time", "date-time": "datetime", "email": "email", "phone": "phone", "tel": "phone",
+    }  # fmt: skip
+    declared = formats.get(str(schema.get("format", "")))
+    kind = _type(schema)
+    if declared and kind in ("string", ""):
+        return declared
+    if kind in ("integer", "number", "boolean"):
+        return cast("Kind", kind)
+    if _QUANTITY.search(f"{name} {description}".lower()):
+        return "text"
+    for hinted, pattern in _HINTS:
+        if re.fullmatch(pattern, name) or re.search(rf"(^| )({pattern})$", name):
+            return _refine(hinted, description)
+    lowered = description.lower()
+    iso = re.search(r"yyyy|iso ?8601|hh:mm", lowered)
+    if iso:
+        both = ("time" in lowered and "date" in lowered) or ("hh" in lowered and "yyyy" in lowered)
+        return "datetime" if both else "time" if "hh" in lowered else "date"
+    if re.search(r"\be-?mail\b", lowered):
+        return "email"
+    return "phone" if re.search(r"\bphone number\b", lowered) else "text"
+
+
+def _refine(kind: Kind, description: str) -> Kind:
+    """A "date" whose description also wants the time, a "when" that wants only the day."""
+    lowered = description.lower()
+    if kind in ("date", "datetime") and re.search(r"yyyy-mm-dd(?![t ]*hh)", lowered) and "time" not in lowered:
+        return "date"
+    if kind == "date" and re.search(r"date and time|hh:mm", lowered):
+        return "datetime"
+    return kind
+
+
+def _options(schema: Schema) -> tuple[Option, ...]:
+    raw = schema.get("enum")
+    synonyms = _dict(schema.get("x-synonyms"))
+    result: list[Option] = []
+    for value in cast("list[Any]", raw) if isinstance(raw, list) else []:
+        if value is None:
+            continue
+        spoken = humanise(str(value)) if isinstance(value, str) else str(value).lower()
+        more = synonyms.get(str(value))
+        ways = (
+            [spoken, *(str(word) for word in cast("list[Any]", more) if word)] if isinstance(more, list) else [spoken]
+        )
+        stems = tuple(dict.fromkeys(tuple(stem(w) for w in words(way)) for way in ways))
+        result.append(Option(value, spoken, tuple(item for item in stems if item)))
+    return tuple(result)
+
+
+_CLUTTER = re.compile(
+    r"\([^)]*\)|,? ?\b(e\.g\.|for example|such as|in the format|formatted|as (an )?iso|in iso|iso ?8601|yyyy|as hh|in 24|if known|if given|optional|required).*$",
+    re.I,
+)
+_PEOPLE = r"(?:the )?(?:caller|customer|client|patient|guest|visitor|user|person|diner)"
+
+
+def _noun(description: str) -> str:
+    """The description as a noun phrase about "your …", or "" where it is none."""
+    text = _CLUTTER.sub("", description).split(". ")[0].strip(" .,;:")
+    text = re.sub(rf"\b{_PEOPLE}'s\b", "your", text, flags=re.I)
+    text = re.sub(rf"\b(name|number|address|e-?mail) (?:of|for) {_PEOPLE}\b", r"your \1", text, flags=re.I)
+    text = re.sub(r"^(the|a|an) ", "", text, flags=re.I)
+    return text[:1].lower() + text[1:] if 0 < len(text.split()) <= 7 else ""
+
+
+def _label(name: str, description: str, kind: Kind) -> str:
+    match kind:
+        case "email":
+            return "email address"
+        case "phone":
+            return "phone number"
+        case "date" | "time" | "datetime" if len(name.split()) == 1:
+            return {"date": "day", "time": "time", "datetime": "day and time"}[kind]
+        case _:
+            return name or _noun(description) or "detail"
+
+
+def _questions(kind: Kind, label: str, description: str, options: tuple[Option, ...]) -> tuple[str, ...]:
+    """Wordings to ask with, the best first, each different."""
+    again = f"Could you tell me the {label}?"
+    match kind:
+        case "email":
+            return "What's your email address?", "Could you spell your email address for me?"
+        case "phone":
+            return "What's the best phone number for you?", "Could you give me the phone number, digit by digit?"
+        case "name" if label in ("name", "full name", "caller name", "customer name", "patient name", "client name"):
+            return f"May I have your {'full name' if 'full' in label else 'name'}?", "Could you spell your name for me?"
+        case "date" if label == "day":
+            return "What day would you like?", "Which day would suit you?"
+        case "time" if label == "time":
+            return "What time would you like?", "Which time would suit you?"
+        case "datetime" if label == "day and time":
+            return "What day and time would you like?", "When would suit you?"
+        case "boolean":
+            return boolean_question(label, description), f"{label.capitalize()}: yes or no?"
+        case "enum":
+            menu = listed_options(options)
+            return (
+                f"Which {label} would you like{': ' + menu if len(options) <= 4 else ''}?",
+                f"For the {label}, I have {menu}. Which one?",
+            )
+        case "integer" if (noun := _noun(description)).startswith("number of "):
+            return f"How many {noun.removeprefix('number of ')}?", again
+        case _:
+            noun = _noun(description)
+            if re.match(r"(what|where|why|how|which|when|who|whether)\b", noun):
+                return f"Could you tell me {_second_person(noun)}?", again
+            your = noun.startswith("your ")
+            return (f"What's {noun if your else 'the ' + (noun or label)}?"), again
+
+
+def _second_person(clause: str) -> str:
+    clause = re.sub(rf"\b{_PEOPLE} is\b", "you are", clause, flags=re.I)
+    clause = re.sub(rf"\b{_PEOPLE} (has|needs|wants)\b", lambda m: f"you {m[1][:-1] if m[1] != 'has' else 'have'}", clause, flags=re.I)  # fmt: skip
+    return re.sub(rf"\b{_PEOPLE}\b", "you", clause, flags=re.I)
+
+
+def boolean_question(label: str, description: str) -> str:
+    """ "Whether the caller is a new patient" → "Are you a new patient?"."""
+    clause = re.sub(
+        r"^(true|yes)? ?(if|when|whether)( or not)? ", "", _CLUTTER.sub("", description).strip(" ."), flags=re.I
+    )
+    match = re.match(rf"{_PEOPLE} (is|are|was|has|needs|wants|can|will) (.+)$", clause, flags=re.I)
+    if match:
+        opening = {
+            "is": "Are you", "are": "Are you", "was": "Were you", "has": "Do you have", "needs": "Do you need",
+            "wants": "Do you want", "can": "Can you", "will": "Will you",
+        }[match[1].lower()]  # fmt: skip
+        return f"{opening} {match[2]}?"
+    match = re.match(r"((?:it|this|the|that|anyone)(?: \w+)?) (is|was|can|has) (.+)$", clause, flags=re.I)
+    if match:
+        return f"{match[2].capitalize()} {match[1].lower()} {match[3]}?"
+    return f"Is it {label.removeprefix('is ')}?" if not clause or len(clause.split()) > 12 else f"Could you tell me whether {clause[:1].lower()}{clause[1:]}?"  # fmt: skip
+
+
+def listed_options(options: tuple[Option, ...], most: int = 6) -> str:
+    """ "a, b or c" of at most `most` options."""
+    names = [option.spoken for option in options[:most]]
+    if len(options) > most:
+        return ", ".join(names) + " and a few others"
+    return ", ".join(names[:-1]) + f" or {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def _task(name: str, description: str) -> str:
+    first = re.split(r"(?<=\w)[.;:]\s|[.;(]", description)[0].strip() if description else ""
+    if not first or words(first)[:1] == [] or words(first)[0] not in VERBS or len(first.split()) > 12:
+        spoken = humanise(name)
+        return spoken
+    return first[:1].lower() + first[1:]
