@@ -68,7 +68,8 @@ def _phones(reader: Reader) -> None:
         plus = ("+" if phone.international else "+1" if len(digits) == 10 else "+") + digits
         put_text(reader, item, plus if phone.international else digits, digits, plus, dashed)
 
-    if whole:
+    so_far = next((str(reader.known[f"{item.name}|digits"]) for item in fields if reader.known.get(f"{item.name}|digits")), "")
+    if whole and not (so_far and find.Phone(so_far + whole[0].value.digits).complete and len(whole[0].value.digits) < 10):
         place(reader, whole, fields, put)
     elif asked and runs:
         target = next(item for item in fields if item.name in reader.expecting)

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from aivoice.providers.receptionist.schema import Field, Option
-from aivoice.providers.receptionist.text import alike, plain, stem, words
+from aivoice.providers.receptionist.text import alike, distance, plain, stem, words
 from aivoice.speech.found import Found
 from aivoice.speech.parse_dates import DateSpan, find_dates
 from aivoice.speech.parse_emails import Email, find_emails
@@ -155,12 +155,25 @@ def name(text: str, expected: bool, current: str) -> Found[str] | None:
     if hit is not None and plain(hit.value.name) in _NAME_NOISE:
         hit = None
     if lettered:
+        said_part = _similar_part(text[: lettered.start()], current, lettered["letter"].lower())
+        if said_part:
+            return Found(said_part, lettered.start(), lettered.end())
         base = hit.value.name if hit else current
         if base:
             start = hit.start if hit else lettered.start()
             merged = _merge(base, current) if hit and len(base.split()) < len(current.split()) else base
             return Found(_respell(merged, lettered), start, lettered.end())
     return Found(hit.value.name, hit.start, hit.end) if hit else None
+
+
+def _similar_part(said: str, known: str, letter: str) -> str:
+    """"smyth with a y" over "John Smith" → "John Smyth"; "" where no word of the name sounds like it."""
+    parts = known.split()
+    for word in reversed(words(said)):
+        for index, part in enumerate(parts):
+            if letter in word and word[0] == part[0].lower() and 0 < distance(word, part.lower(), 2) <= 2:
+                return " ".join([*parts[:index], word.capitalize(), *parts[index + 1 :]])
+    return ""
 
 
 def _merge(said: str, known: str) -> str:

@@ -60,7 +60,7 @@ def _about(shape: Shape) -> tuple[frozenset[str], frozenset[str], frozenset[str]
 def probe_for(shape: Shape, shapes: tuple[Shape, ...]) -> Shape | None:
     """The read-only tool that tells which times are free before `shape` is carried out: everything that it needs is asked
     for by `shape` too, under the same name or as the only day, time or choice with the same options."""
-    if not shape.spec.side_effects or not any(item.kind in ("date", "time", "datetime") for item in shape.fields):
+    if not shape.spec.side_effects or "cancel" in _about(shape)[0] or not any(item.kind in ("date", "time", "datetime") for item in shape.fields):
         return None
     for other in shapes:
         if other.spec.side_effects or other.name in BUILT_IN or not other.askable or other is shape:

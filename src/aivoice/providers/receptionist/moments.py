@@ -8,8 +8,10 @@ import re
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.facts import time_in
 from aivoice.providers.receptionist.find import DateSpan, TimeSpan
+from aivoice.providers.receptionist.holidays import holiday
 from aivoice.providers.receptionist.reader import Problem, Reader, Values, fitted, of_kind, place, put_text
 from aivoice.providers.receptionist.schema import Field, Shape
+from aivoice.providers.receptionist.text import plain
 
 
 def read_offered(reader: Reader) -> None:
@@ -29,7 +31,10 @@ def read_offered(reader: Reader) -> None:
             reader.values[item.name] = day
         elif item.kind == "datetime" and day and time:
             reader.values[item.name] = join_moment(item, day, time, reader)
-    reader.text = re.sub(r"\b(first|second|third|fourth|fifth|last|earliest|latest)\b", lambda m: " " * len(m[0]), reader.text, flags=re.I)  # fmt: skip
+    reader.text = _PICKED.sub(lambda m: " " * len(m[0]), reader.text)
+
+
+_PICKED = re.compile(r"\b(?:the )?(?:first|second|third|fourth|fifth|last|earliest|soonest|latest)(?: (?:one|option|slot|time))?\b", re.I)
 
 
 def read_days(reader: Reader) -> None:
@@ -66,6 +71,10 @@ def read_days(reader: Reader) -> None:
             _put_day(reader, item, day.isoformat())
 
     found = find.days(reader.text, reader.today, past_ok)
+    named = holiday(plain(reader.text), reader.today, reader.facts) if not found and not past_ok else None
+    if named is not None:
+        put(first, DateSpan(named[0], named[0]))
+        return
     kept = [hit for hit in found if not hit.negated]
     if len(kept) > len(fields) and re.search(r"\b(no|sorry|actually|wait|mean|rather|make it)\b", reader.text, re.I):
         for hit in kept[: -len(fields)]:

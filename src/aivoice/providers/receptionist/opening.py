@@ -8,20 +8,9 @@ import re
 from aivoice.business.hours import Span
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.facts import Facts, time_in
+from aivoice.providers.receptionist.holidays import holiday
 from aivoice.providers.receptionist.moments import spoken_day, spoken_time
-from aivoice.providers.receptionist.text import content, listed, plain
-
-_FIXED = {
-    "christmas eve": (12, 24), "christmas": (12, 25), "boxing day": (12, 26), "new year's eve": (12, 31),
-    "new years eve": (12, 31), "new year's": (1, 1), "new years": (1, 1), "fourth of july": (7, 4), "july fourth": (7, 4),
-    "july 4th": (7, 4), "independence day": (7, 4), "halloween": (10, 31), "veterans day": (11, 11),
-    "juneteenth": (6, 19), "valentine's day": (2, 14), "valentines day": (2, 14),
-}  # fmt: skip
-# (month, weekday, which; -1: the last), Monday is 0.
-_FLOATING = {
-    "thanksgiving": (11, 3, 4), "labor day": (9, 0, 1), "memorial day": (5, 0, -1), "columbus day": (10, 0, 2),
-    "presidents day": (2, 0, 3), "presidents' day": (2, 0, 3), "mother's day": (5, 6, 2), "father's day": (6, 6, 3),
-}  # fmt: skip
+from aivoice.providers.receptionist.text import listed, plain
 
 
 def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
@@ -65,7 +54,7 @@ def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
 
 def _days_meant(text: str, today: dt.date, facts: Facts) -> tuple[tuple[dt.date, str], ...]:
     said = plain(text)
-    named = _holiday(said, today, facts)
+    named = holiday(said, today, facts)
     if named is not None:
         return (named,)
     result: list[tuple[dt.date, str]] = []
@@ -79,29 +68,6 @@ def _days_meant(text: str, today: dt.date, facts: Facts) -> tuple[tuple[dt.date,
         saturday = today + dt.timedelta(days=(5 - today.weekday()) % 7)
         result = [(saturday, ""), (saturday + dt.timedelta(days=1), "")]
     return tuple(dict.fromkeys(result))
-
-
-def _holiday(said: str, today: dt.date, facts: Facts) -> tuple[dt.date, str] | None:
-    stems = set(content(said))
-    for day, _, name in facts.hours.special:
-        own = set(content(name)) - {"day", "da"}
-        if day >= today and own and own <= stems:
-            return day, name
-    for name in sorted((*_FIXED, *_FLOATING), key=len, reverse=True):
-        if re.search(rf"\b{re.escape(name)}\b", said):
-            for year in (today.year, today.year + 1):
-                day = dt.date(year, *_FIXED[name]) if name in _FIXED else _nth(year, *_FLOATING[name])
-                if day >= today:
-                    return day, name.title().replace("'S", "'s")
-    return None
-
-
-def _nth(year: int, month: int, weekday: int, which: int) -> dt.date:
-    if which > 0:
-        first = dt.date(year, month, 1)
-        return first + dt.timedelta(days=(weekday - first.weekday()) % 7 + 7 * (which - 1))
-    last = dt.date(year + month // 12, month % 12 + 1, 1) - dt.timedelta(days=1)
-    return last - dt.timedelta(days=(last.weekday() - weekday) % 7)
 
 
 def day_label(day: dt.date, today: dt.date, name: str = "") -> str:
@@ -131,12 +97,12 @@ def next_opening(now: dt.datetime, facts: Facts) -> tuple[dt.date, dt.time] | No
     return None
 
 
-def _again(now: dt.datetime, facts: Facts) -> str:
+def _again(now: dt.datetime, facts: Facts, today: dt.date) -> str:
     opening = next_opening(now, facts)
     if opening is None:
         return ""
     day, start = opening
-    return f"open again {day_label(day, now.date())} at {spoken_time(start)}"
+    return f"open again {day_label(day, today)} at {spoken_time(start)}"
 
 
 def _day(target: tuple[dt.date, str], now: dt.datetime, facts: Facts, current: bool = False, ends: bool = False) -> str:
@@ -149,7 +115,7 @@ def _day(target: tuple[dt.date, str], now: dt.datetime, facts: Facts, current: b
         return _now(now, facts, spans, special)
     if not spans:
         after = dt.datetime.combine(day, dt.time(23, 59), now.tzinfo)
-        again = _again(now if is_today else after, facts)
+        again = _again(now if is_today else after, facts, now.date())
         return f"No, we're closed {label}." + (f" We're {again}." if again else "")
     if ends:
         return f"We close at {spoken_time(spans[-1][1])} {label}."
@@ -172,7 +138,7 @@ def _now(now: dt.datetime, facts: Facts, spans: tuple[Span, ...], special: str) 
     coming = [span for span in spans if span[0] > now.time()]
     if coming:
         return f"Not yet, but today we're open from {spans_said(tuple(coming))}."
-    again = _again(now, facts)
+    again = _again(now, facts, now.date())
     opening = f"We closed at {spoken_time(spans[-1][1])} today" if spans else f"We're closed today{because}"
     return f"{opening}{f', and we are {again}' if again else ''}."
 

@@ -169,12 +169,16 @@ def _emergency(draft: Draft) -> bool:
     return False
 
 
+_SOCIAL: frozenset[Act] = frozenset({"robot", "who", "hear", "how_are_you", "clock"})
+
+
 def courtesies(draft: Draft) -> None:
     """Greetings, thanks, "can you hear me", "are you a robot", and the like: a short sentence each."""
     state, turn = draft.state, draft.state.turn
     acts = turn.acts
     rest = acts - {"greeting", "thanks", "question", "yes", "no"}
-    quiet = not (turn.started or turn.filled or turn.changed or turn.info or turn.problems or state.active)
+    asked = [piece for piece in turn.info if acts_of(piece) & {"hours", "price"} or not acts_of(piece) & _SOCIAL]
+    quiet = not (turn.started or turn.filled or turn.changed or asked or turn.problems or state.active)
     if "robot" in acts:
         draft.say("robot")
         if quiet and len(rest) <= 1:

@@ -158,7 +158,7 @@ def _fold_in(state: State, active: Shape, probe: Shape, record: Record) -> None:
         result.moments
     )
     timed = [m for m in moments if m[1]]
-    state.taken, state.offered = "", ()
+    state.taken, state.offered, state.checked = "", (), record
     if wish is not None:
         listed = [
             m for m in timed if m[1] == f"{wish:%H:%M}" and (not m[0] or not asked_day or day_in(m[0]) == asked_day)
@@ -228,9 +228,9 @@ def on_user(state: State, text: str) -> None:
     turn = Turn(text, acts)
     state.turn, state.fresh, state.confirmed = turn, True, ""
     pieces = segments(text)
-    turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
     dated = bool(find.dates(text, state.today)) or bool(find.times(text, False))
     intent = None if _just_answers(state, acts, text) else match_tool(text, acts, state.shapes, dated)
+    turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
     turn.person = "person" in acts and "message" not in acts or _wants_target(state, text)
     _take_offers(state, turn, intent)
     if state.form and _gives_up(state, acts, intent):
@@ -245,7 +245,11 @@ def on_user(state: State, text: str) -> None:
     elif not state.form and _corrects_done(state, acts, dated):
         turn.done_change = True
     if state.active is not None:
+        if turn.started == state.form and state.subject:
+            _from_subject(state, state.active, text)
         _fill(state, turn, pieces)
+    if turn.info:
+        state.subject = " ".join(turn.info)
     understood = bool(
         turn.started
         or turn.dropped
@@ -274,6 +278,8 @@ def _just_answers(state: State, acts: frozenset[Act], text: str) -> bool:
 def _is_info(state: State, piece: str) -> bool:
     """A question about the business rather than something for the form."""
     acts = acts_of(piece)
+    if acts & {"message", "person"} and not acts & {"hours", "price"}:
+        return False
     if acts & _INFO:
         return True
     if "question" not in acts:
@@ -282,7 +288,9 @@ def _is_info(state: State, piece: str) -> bool:
     if shape is not None and shape.name == TAKE_MESSAGE and state.asked == ("message",):
         return False
     dated = bool(find.dates(piece, state.today)) or bool(find.times(piece, False))
-    return not (REQUEST.search(plain(piece)) or dated or "other_time" in acts)
+    if REQUEST.search(plain(piece)) or dated or "other_time" in acts:
+        return False
+    return match_tool(piece, acts, state.shapes, dated) is None
 
 
 def _wants_target(state: State, text: str) -> bool:
@@ -375,6 +383,17 @@ def _start(state: State, turn: Turn, tool: str) -> None:
     state.asked, state.attempts, state.offered, state.taken, state.read_back = (), {}, (), "", False
 
 
+def _from_subject(state: State, shape: Shape, text: str) -> None:
+    """"How much is a cleaning?" … "I'd like to book one": the choice that the last question was about."""
+    if not re.search(r"\b(one|it|that|this)\b", plain(text)):
+        return
+    for item in shape.fields:
+        if item.kind == "enum" and item.name not in state.values:
+            named = find.choices(state.subject, item.options, False)
+            if len(named) == 1 and not find.choices(text, item.options, False):
+                state.values[item.name] = named[0][0].value
+
+
 def _concepts_of(shape: Shape) -> frozenset[str]:
     return concepts(f"{shape.name.replace('_', ' ')} {shape.spec.description}")
 
@@ -411,8 +430,9 @@ def _fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
     turn.problems = got.problems
     if turn.filled or turn.changed:
         state.taken, state.offered = "", ()
-    for name in (*turn.filled, *turn.changed):
-        state.attempts.pop(name, None)
+        for name in (*turn.filled, *turn.changed, *(state.asked if turn.filled else ())):
+            state.attempts.pop(name, None)
+        _recheck(state, shape)
     same = {k: v for k, v in before.items() if "|" not in k} == {k: v for k, v in state.values.items() if "|" not in k}
     answered = state.read_back and same and not got.problems
     if answered and "yes" in acts and not acts & {"no", "cancel", "wait", "person"} and not _hesitates(turn):
@@ -430,6 +450,17 @@ def _fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
             turn.rejected = bool(acts & {"no", "correction"})
     if turn.started != shape.name:
         state.asked = () if turn.filled or turn.changed else state.asked
+
+
+def _recheck(state: State, shape: Shape) -> None:
+    """A time named after the free ones were told must be one of them."""
+    probe = probe_for(shape, state.shapes)
+    wanted = probe_arguments(state, shape, probe) if probe is not None else None
+    if probe is None or wanted is None:
+        return
+    record = state.made(probe.name, canonical(wanted))
+    if record is not None and record.result is not None and record.result.outcome == "ok":
+        _fold_in(state, shape, probe, record)
 
 
 def _regret(state: State, shape: Shape, got: Extraction, before: Values) -> None:

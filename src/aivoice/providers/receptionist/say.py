@@ -82,7 +82,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "too_small": ("It has to be at least {limit}.", "The least I can take is {limit}."),
     "too_big": ("The most I can take is {limit}.", "It can't be more than {limit}."),
     "not_valid": ("That doesn't look complete to me.", "Something seems to be missing there."),
-    "free": ("{value} is available.", "Good news, {value} is free."),
+    "free": ("Yes, {value} is available.", "Good news, {value} is free."),
     "taken": ("{value} isn't available, I'm sorry.", "I'm afraid {value} is taken."),
     "nothing_free": ("I'm sorry, nothing is free then.", "There's nothing open then, sorry."),
     "have": ("I have {options}.", "There's {options}."),

@@ -65,7 +65,8 @@ class State:
     """form: the tool being filled in, or "". asked: fields the caller was asked for. body: the read-back as heard.
 
     confirmed: canonical arguments the caller said yes to. offers: what the last words proposed. offered: times proposed.
-    taken: a time that turned out not to be free. parked: values of forms left aside. fresh: nothing answered the
+    taken: a time (HH:MM, or "day") that turned out not to be free, by `checked`. subject: the text of the last
+    question about the business. parked: values of forms left aside. fresh: nothing answered the
     caller's last message yet. misses: turns in a row that were not understood.
     """
 
@@ -85,6 +86,8 @@ class State:
     contact: Values = field(default_factory=dict[str, Any])
     records: list[Record] = field(default_factory=list[Record])
     last_done: str = ""
+    subject: str = ""
+    checked: Record | None = None
     heard: str = ""
     heard_all: list[str] = field(default_factory=list[str])
     fresh: bool = False

@@ -37,11 +37,15 @@ def form_step(draft: Draft, shape: Shape, *, quiet: bool = False) -> None:
     wanted = next((item for item in shape.fields if item.name == turn.reask), None) if state.fresh else None
     open_fields = missing(shape, state.values)
     following = wanted or (open_fields[0] if open_fields else None)
+    probe = probe_for(shape, state.shapes)
     if following is not None and state.attempts.get(following.name, 0) >= _TRIES:
         draft.say("stuck")
         draft.offer_help()
         if not (draft.can_message or draft.can_transfer):
             draft.add(question_for(draft, following))
+        return
+    if state.taken and state.checked is not None and state.fresh and probe is not None:
+        tell_free(draft, state.checked, shape, probe)
         return
     if check_free(draft, shape):
         return

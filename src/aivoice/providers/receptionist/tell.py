@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aivoice.providers.receptionist.intents import probe_for
 from aivoice.providers.receptionist.moments import clock_of, spoken_time
 from aivoice.providers.receptionist.opening import day_label
@@ -78,6 +80,8 @@ def _done(draft: Draft, record: Record, shape: Shape, result: Result) -> None:
     when = {k: v for k, v in (record.values or flatten(shape, record.given)).items() if _is_moment(shape, k)}
     when_said = describe(shape, when, draft.state.today) if shape.verb != "cancel" else ""
     opening = _DONE.get(shape.verb, "That's done")
+    if opening.startswith("You"):
+        when_said = re.sub(r"^on ", "for ", when_said)
     lead = draft.voice.choose(("All set.", "Wonderful.", "Great."))
     draft.add(lead, f"{opening} {when_said}".strip() + ".")
     if result.reference:
@@ -180,7 +184,7 @@ def tell_free(draft: Draft, record: Record, active: Shape, probe: Shape) -> bool
     )
     if wish is not None:
         if result.available or result.listed:
-            draft.say("free", value=f"{spoken_time(wish)} {label}".strip().capitalize())
+            draft.say("free", value=f"{spoken_time(wish)} {label}".strip())
         return False
     if state.offered:
         lead = f"{label[:1].upper()}{label[1:]} " if label else ""
