@@ -91,19 +91,19 @@ class Recorder:
             batch, self._waiting = self._waiting, []
         if not batch:
             return False
-        batch.sort(key=_position)  # stable: of two writes to one place the later one stays
-        group: list[tuple[int, int, bytes]] = []
+        group: list[int] = []
         begin = end = 0
-        for item in batch:
-            samples = len(item[2]) // 2
-            if group and item[0] + samples > begin + _SPAN_SAMPLES and item[0] > begin:
-                self._merge(group, begin, end)
+        for index in sorted(range(len(batch)), key=lambda index: batch[index][0]):
+            position, until = batch[index][0], batch[index][0] + len(batch[index][2]) // 2
+            if group and position >= end and until > begin + _SPAN_SAMPLES:
+                self._merge([batch[each] for each in sorted(group)], begin, end)
                 group = []
             if not group:
-                begin = end = item[0]
-            group.append(item)
-            end = max(end, item[0] + samples)
-        self._merge(group, begin, end)
+                begin = end = position
+            group.append(index)
+            end = max(end, until)
+        # Inside a group the order of arrival counts: of two writes to one place the later one stays.
+        self._merge([batch[each] for each in sorted(group)], begin, end)
         os.pwrite(self._file, wav_header(self._length), 0)
         return True
 
@@ -129,7 +129,3 @@ class Recorder:
 
     def shut(self) -> None:
         os.close(self._file)
-
-
-def _position(item: tuple[int, int, bytes]) -> int:
-    return item[0]

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from aivoice.core.call import Call
-from aivoice.core.commands import Command, Generate
+from aivoice.core.commands import Command, Generate, Note
 from aivoice.core.config import CallConfig
 from aivoice.core.events import Event
 from aivoice.core.prompt import GenerationRequest, Message, ToolSpec
 from aivoice.engine.codec import COMMANDS, EVENTS, CodecError, decode, encode
 from aivoice.engine.journal import VERSION
 from aivoice.errors import InputError
+
+ENGINE_NOTES = frozenset({"task_failed"})
+"""Notes that the session adds to the record by itself; the core knows nothing of them."""
 
 
 class JournalError(InputError):
@@ -223,6 +226,8 @@ def replay(journal: Reading) -> Same | FirstDifference:
             complete = False
             break
         if entry.kind == "command":
+            if isinstance(entry.value, Note) and entry.value.kind in ENGINE_NOTES:
+                continue
             if not pending:
                 return _difference(entry.line, last, entry.value, None)
             at_us, command = pending.pop(0)
