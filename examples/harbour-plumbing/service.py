@@ -67,13 +67,7 @@ class Dispatch:
         day, window = dt.date.fromisoformat(arguments["date"]), arguments["window"]
         start, now = dt.datetime.combine(day, WINDOWS[window][0]), self._clock()
         diary = self._free(day, window) or self._crews[0]
-        booking = diary.book(key, start, arguments, now)
-        if isinstance(booking, Refusal) and booking.why == "taken" and arguments["urgency"] == "emergency":
-            return {
-                "status": "ok",
-                "reference": "HP-NOW",
-                "message": "We'll fit you in, and the plumber will call first.",
-            }
+        booking = diary.book(key, start, arguments, now, squeeze=arguments["urgency"] == "emergency")
         if isinstance(booking, Refusal):
             other = self.check_availability({"date": arguments["date"]}, key)
             return {"status": "taken", "message": _WHY[booking.why], "alternatives": other.get("alternatives", [])}

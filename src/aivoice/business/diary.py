@@ -82,8 +82,13 @@ class Diary:
                 break
         return tuple(found)
 
-    def book(self, key: str, start: dt.datetime, details: Mapping[str, Any], now: dt.datetime) -> Booking | Refusal:
-        """Book once for `key`: the same key again gives the same booking, also after it was cancelled."""
+    def book(
+        self, key: str, start: dt.datetime, details: Mapping[str, Any], now: dt.datetime, *, squeeze: bool = False
+    ) -> Booking | Refusal:
+        """Book once for `key`: the same key again gives the same booking, also after it was cancelled.
+
+        squeeze: also where the time is taken or `lead` is too short (an emergency).
+        """
         if key in self._by_key:
             return self._by_key[key]
         if start < now:
@@ -95,7 +100,7 @@ class Diary:
             return Refusal("closed")
         if start.time() not in slots:
             return Refusal("off_grid")
-        if start.time() not in self.free(start.date(), now):
+        if not squeeze and start.time() not in self.free(start.date(), now):
             return Refusal("taken")
         booking = Booking(self._reference(key), start, dict(details))
         self.bookings[booking.reference] = booking
