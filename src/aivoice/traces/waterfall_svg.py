@@ -7,7 +7,7 @@ who cannot see it: title and desc, a <title> on every stretch.
 from __future__ import annotations
 
 from math import ceil
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape as escape_markup
 
 from aivoice.traces.model import Trace, Turn, WaterfallEntry
 
@@ -59,6 +59,11 @@ def nice_axis(longest_ms: float) -> tuple[float, float]:
     return ceil(longest_ms / step) * step, step
 
 
+def escape(text: str) -> str:
+    """Text for XML: markup escaped, control characters (which XML has no way to write) left out."""
+    return escape_markup("".join(letter for letter in text if letter.isprintable()))
+
+
 def describe(trace: Trace, rows: list[tuple[Turn, WaterfallEntry]]) -> str:
     """The picture in words."""
     if not rows:
@@ -90,9 +95,9 @@ height="{height}" role="img" aria-labelledby="wf-title wf-desc">
 svg{{font:13px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;background:#ffffff}}
 text{{fill:#1b1f24}}.h{{font-size:18px;font-weight:650}}.dim{{fill:#57606a}}.n{{font-weight:650;font-variant-numeric:tabular-nums}}
 .in{{fill:#0d1117;font-size:11px;text-anchor:middle;font-variant-numeric:tabular-nums}}
-.grid{{stroke:#d8dee4}}.mark{{fill:#1b1f24}}.track{{fill:#f3f5f7}}.bg{{fill:#ffffff}}.s-other{{fill:{_OTHER[0]}}}{light}
+.grid{{stroke:#d8dee4}}.mark{{fill:#1b1f24;stroke:#ffffff;paint-order:stroke}}.track{{fill:#f3f5f7}}.bg{{fill:#ffffff}}.s-other{{fill:{_OTHER[0]}}}{light}
 @media (prefers-color-scheme:dark){{svg{{background:#0d1117}}text{{fill:#e6edf3}}.dim{{fill:#9aa4af}}.in{{fill:#0d1117}}
-.grid{{stroke:#30363d}}.mark{{fill:#e6edf3}}.track{{fill:#161b22}}.bg{{fill:#0d1117}}{dark}}}
+.grid{{stroke:#30363d}}.mark{{fill:#e6edf3;stroke:#0d1117;stroke-width:2}}.track{{fill:#161b22}}.bg{{fill:#0d1117}}{dark}}}
 </style>
 <rect class="bg" width="{_WIDTH}" height="{height}"/>
 <text class="h" x="24" y="34">Where each turn's time went</text>
