@@ -3,7 +3,7 @@
 #   make test     make prove     make bench     make lock
 PYTHON ?= python3
 PORT ?= 8000
-BUSINESS ?= examples/dental/business.yaml
+BUSINESS ?= examples/northside-dental/business.yaml
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
