@@ -95,7 +95,7 @@ class FakeSttStream:
         self._pushed = 0
         self._pushed_at = 0.0
         self._said = ""
-        self._wrong: set[int] = set()
+        self._told = 0  # words of the segment told so far: interims never shrink
         self._ticker: asyncio.TimerHandle | None = None
         self._next_tick = 0.0
         self._waiting: deque[_Segment] = deque()  # bounded by the VAD: one a speech end
@@ -154,7 +154,8 @@ class FakeSttStream:
         self._ticker = None
         known = self._loop.time() - self._behaviour.word_lag / 1000
         said = self._truth.between(self._from(), self._pushed)
-        self._interim([w for w in said if self._time_of(w.end) <= known], revise=True)
+        ready = max(self._told, sum(self._time_of(w.end) <= known for w in said))
+        self._interim(said[:ready], revise=True)
         if said:
             self._arm()  # until the final takes these words away
 
@@ -165,7 +166,8 @@ class FakeSttStream:
         if not words:
             return
         texts = [word.text for word in words]
-        if revise and self._behaviour.revise and self._rng.random() < self._behaviour.revise:
+        news, self._told = len(words) > self._told, len(words)
+        if revise and news and self._behaviour.revise and self._rng.random() < self._behaviour.revise:
             texts[-1] = _misheard(texts[-1])
         text = " ".join(texts)
         if text != self._said:
@@ -181,7 +183,7 @@ class FakeSttStream:
         chance = self._behaviour.mishear
         texts = [_misheard(w.text) if chance and self._rng.random() < chance else w.text for w in words]
         self._start = max(self._from(), segment.end)
-        self._said = ""
+        self._said, self._told = "", 0
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None

@@ -1,0 +1,249 @@
+"""Checks of what the caller hears and of what history says he heard: contracts 2, 4 and 9."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from aivoice.core import commands as c
+from aivoice.core import events as e
+from aivoice.core.text import words
+from aivoice.testing.checks import MS, Item, Violation
+
+_MARK = re.compile(r"\[interrupted(?: while saying: [^\]]*)?\]")
+
+
+@dataclass(slots=True)
+class _Clip:
+    text: str = ""
+    exact: bool = True
+    heard: int = 0  # words
+    sounded: bool = False
+    tainted: bool = False
+
+
+class History:
+    """2: history holds exactly what the caller heard, to the word (± 1 where a clip was cut)."""
+
+    def __init__(self, clip_text: dict[str, str]) -> None:
+        self._texts = clip_text
+        self._clips: dict[int, _Clip] = {}
+        self._order: list[int] = []
+        self._current = 0
+
+    def _clip(self, attempt: int) -> _Clip:
+        return self._clips.setdefault(attempt, _Clip())
+
+    def feed(self, at: int, item: Item) -> Iterable[Violation]:
+        match item:
+            case c.Speak(attempt=attempt, text=text):
+                self._clip(attempt).text += text
+            case c.Play(attempt=attempt, cached=key) if key:
+                self._clip(attempt).text = self._texts.get(key, "")
+            case e.PlayoutStarted(attempt=attempt):
+                self._order.append(attempt)
+                self._current = attempt
+                self._clip(attempt).sounded = True
+            case e.PlayoutFinished(attempt=attempt):
+                clip = self._clip(attempt)
+                clip.heard, clip.exact = len(clip.text.split()), True
+                self._current = 0
+            case e.PlayoutHeld(attempt=attempt, samples=samples, words=starts) if attempt:
+                clip = self._clip(attempt)
+                clip.heard, clip.exact = sum(start + 800 <= samples for start in starts), False
+            case c.Stop():
+                self._current = 0
+            case e.ClipReady(attempt=attempt, failed=failed) if failed:
+                self._clip(attempt).tainted = True
+            case c.Generate():
+                yield from self._compare(at, item)
+            case _:
+                return
+
+    def _compare(self, at: int, item: c.Generate) -> Iterable[Violation]:
+        messages = item.request.messages
+        if self._current or (messages and messages[-1].role != "user"):
+            return  # something is just being said: looked at next time
+        told = [w for m in messages if m.role == "assistant" for w in _MARK.sub(" ", m.text).split()]
+        position = 0
+        for attempt in self._order:
+            clip = self._clips[attempt]
+            source = clip.text.split()
+            if clip.tainted:
+                return
+            heard = clip.heard if not clip.exact else len(source)
+            candidates = (heard,) if clip.exact else (heard + 1, heard, heard - 1)
+            for count in candidates:
+                if 0 <= count <= len(source) and told[position : position + count] == source[:count]:
+                    position += count
+                    break
+            else:
+                yield Violation(2, at, f"history differs from what was heard of clip {attempt} ({heard} words)")
+                return
+        if position != len(told):
+            yield Violation(2, at, f"history holds {len(told) - position} word(s) that were never heard")
+
+    def close(self, at: int) -> Iterable[Violation]:
+        return ()
+
+
+class Silence:
+    """4: something is heard within 1.5 s of the end of the caller's speech, then no gap over 4 s while work is pending."""
+
+    FIRST_US = 1_500 * MS
+    GAP_US = 4_000 * MS
+    TOLERANCE_US = 60 * MS
+
+    def __init__(self) -> None:
+        self._speaking = False
+        self._ended_at = 0
+        self._owed: tuple[int, int] | None = None  # (due, turn)
+        self._sounding = self._held = False
+        self._sound_until = 0
+        self._pending: set[int] = set()
+        self._quiet_since = 0
+        self._told_gap = False
+
+    def feed(self, at: int, item: Item) -> Iterable[Violation]:
+        yield from self._overdue(at)
+        match item:
+            case e.SpeechStarted():
+                self._speaking, self._owed = True, None
+            case e.SpeechEnded(at=ended):
+                self._speaking, self._ended_at = False, ended
+                self._rest(at)
+            case c.TurnEnded(turn=turn) if (
+                not self._speaking and self._sound_until < self._ended_at and not self._sounding
+            ):
+                self._owed = (
+                    max(self._ended_at + self.FIRST_US, at if at > self._ended_at + self.FIRST_US else 0),
+                    turn,
+                )
+            case c.TurnReopened() | e.HungUp() | c.Finish():
+                self._owed = None
+                if isinstance(item, c.Finish):
+                    self._pending.clear()
+            case e.PlayoutStarted():
+                self._sounding, self._owed = True, None
+            case e.PlayoutFinished() | c.Stop():
+                self._sounding = False
+                self._rest(at)
+            case c.Hold():
+                self._held, self._sounding, self._owed = self._sounding, False, None
+                self._rest(at)
+            case c.Resume():
+                self._sounding = self._held
+                self._rest(at)
+            case _:
+                self._work(at, item)
+
+    def _rest(self, at: int) -> None:
+        self._sound_until = self._quiet_since = at
+        self._told_gap = False
+
+    def _work(self, at: int, item: Item) -> None:
+        match item:
+            case c.Generate(speculative=False) | c.RunTool() | c.Transfer():
+                if not self._pending:
+                    self._quiet_since = max(self._quiet_since, at)
+                self._pending.add(item.attempt)
+            case e.GenerationEnded() | e.ToolEnded() | e.TransferState(state="connected" | "failed") | c.Cancel():
+                self._pending.discard(item.attempt)
+            case _:
+                return
+
+    def _overdue(self, at: int) -> Iterable[Violation]:
+        if self._owed is not None and at > self._owed[0] + self.TOLERANCE_US:
+            yield Violation(4, at, f"nothing was heard within 1.5 s of the end of turn {self._owed[1]}")
+            self._owed = None
+        if (
+            self._pending
+            and not self._sounding
+            and not self._speaking
+            and not self._told_gap
+            and at - self._quiet_since > self.GAP_US + self.TOLERANCE_US
+        ):
+            self._told_gap = True
+            yield Violation(4, at, f"{(at - self._quiet_since) / 1e6:.1f} s of silence while work was pending")
+
+    def close(self, at: int) -> Iterable[Violation]:
+        return ()
+
+
+class Reopening:
+    """9: a turn reopens only unheard and without side effects; its text joins the next; no word is doubled."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._effects: set[int] = set()
+        self._heard: set[int] = set()
+        self._reopened: tuple[int, str, str] | None = None
+        self._last_text: dict[int, str] = {}
+
+    def feed(self, at: int, item: Item) -> Iterable[Violation]:
+        match item:
+            case c.TurnEnded(turn=turn, text=text):
+                if self._reopened is not None:
+                    yield from self._joined(at, turn, text)
+                    self._reopened = None
+                self._last_text[turn] = text
+                self._effects.discard(turn)
+            case c.RunTool(side_effects=True, turn=turn):
+                self._effects.add(turn)
+            case c.TurnReopened(turn=turn, why=why):
+                if turn in self._effects:
+                    yield Violation(9, at, f"turn {turn} reopened although its side effect had begun")
+                self._reopened = (turn, self._last_text.get(turn, ""), why)
+            case _:
+                return
+
+    def _joined(self, at: int, turn: int, text: str) -> Iterable[Violation]:
+        assert self._reopened is not None
+        before, why = words(self._reopened[1]), self._reopened[2]
+        now = words(text)
+        if turn != self._reopened[0]:
+            yield Violation(9, at, f"turn {self._reopened[0]} was reopened, but turn {turn} was decided next")
+        elif "final" not in why and now[: len(before)] != before and not _nearly(before, now):
+            yield Violation(9, at, f"the text of turn {turn} lost words when it reopened")
+
+    def close(self, at: int) -> Iterable[Violation]:
+        return ()
+
+
+def _nearly(before: tuple[str, ...], now: tuple[str, ...]) -> bool:
+    """Interims may be corrected: three quarters of the words must still be there."""
+    return sum(word in now for word in before) >= 0.75 * len(before)
+
+
+@dataclass(slots=True)
+class Doubled:
+    """0: no stretch of the caller's words stands twice in a turn although it was said once. truth: what was said."""
+
+    truth: tuple[str, ...]
+    turns: dict[int, str] = field(default_factory=dict[int, str])
+
+    def feed(self, at: int, item: Item) -> Iterable[Violation]:
+        if isinstance(item, c.TurnEnded):
+            said = words(item.text)
+            if len(said) >= 2 and not _is_subsequence(said, self.truth):
+                yield Violation(0, at, f"turn {item.turn} holds words in an order in which they were never said")
+
+    def close(self, at: int) -> Iterable[Violation]:
+        return ()
+
+
+def _is_subsequence(said: tuple[str, ...], truth: tuple[str, ...]) -> bool:
+    """`said` can be read off `truth` by skipping words (backchannels and noise may be missing)."""
+    return any(_read_off(said, truth, start) for start, word in enumerate(truth) if word == said[0])
+
+
+def _read_off(said: tuple[str, ...], truth: tuple[str, ...], start: int) -> bool:
+    limit = start + 3 * len(said) + 12
+    position = start
+    for want in said:
+        try:
+            position = truth.index(want, position, limit) + 1
+        except ValueError:
+            return False
+    return True
