@@ -11,12 +11,69 @@ Verdict = Literal["yield", "carry_on", "wait"]
 
 # Sounds and words that say "I am listening": they take no turn while the agent speaks.
 _BACKCHANNELS = frozenset(
-    """mm hm hmm mhm mmhm mm-hm uh huh uhhuh aha ah oh yeah yep yes yup ok okay right sure great good fine cool
-    alright i see got it gotcha nice perfect wow really mmm um er uh""".split()
+    [
+        "mm",
+        "hm",
+        "hmm",
+        "mhm",
+        "mmhm",
+        "mm-hm",
+        "uh",
+        "huh",
+        "uhhuh",
+        "aha",
+        "ah",
+        "oh",
+        "yeah",
+        "yep",
+        "yes",
+        "yup",
+        "ok",
+        "okay",
+        "right",
+        "sure",
+        "great",
+        "good",
+        "fine",
+        "cool",
+        "alright",
+        "i",
+        "see",
+        "got",
+        "it",
+        "gotcha",
+        "nice",
+        "perfect",
+        "wow",
+        "really",
+        "mmm",
+        "um",
+        "er",
+        "uh",
+    ]
 )
-_BACKCHANNEL_PHRASES = frozenset({"i see", "got it", "all right", "sounds good", "of course", "no problem", "makes sense", "oh okay i see"})
+_BACKCHANNEL_PHRASES = frozenset(
+    {"i see", "got it", "all right", "sounds good", "of course", "no problem", "makes sense", "oh okay i see"}
+)
 # Words that take the floor, so that a sentence that begins with them is never taken for our own echo.
-_STOPPERS = frozenset("wait stop no nope sorry excuse hold actually but hello hey pardon what hang".split())
+_STOPPERS = frozenset(
+    [
+        "wait",
+        "stop",
+        "no",
+        "nope",
+        "sorry",
+        "excuse",
+        "hold",
+        "actually",
+        "but",
+        "hello",
+        "hey",
+        "pardon",
+        "what",
+        "hang",
+    ]
+)
 _ECHO_SIMILARITY = 0.75
 
 

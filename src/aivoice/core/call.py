@@ -18,6 +18,7 @@ from aivoice.core.config import CallConfig
 from aivoice.core.context import History
 from aivoice.core.conversation import Conversation
 from aivoice.core.ears import Ears
+from aivoice.core.intents import person_target
 from aivoice.core.mouth import Mouth
 from aivoice.core.outbox import Outbox
 from aivoice.core.rules import RULES
@@ -53,7 +54,7 @@ class Call:
         """Take one event. After the call has ended only late tool results are taken note of."""
         talk = self._talk
         if talk.ended:
-            if isinstance(event, e.ToolEnded):
+            if isinstance(event, e.ToolEnded) and event.attempt in talk.toolbox.open:
                 talk.toolbox.ended(event)
             return
         self._apply(event, now)
@@ -80,6 +81,9 @@ class Call:
     def _move(self, now: int) -> None:
         talk = self._talk
         for _ in range(_MOST_MOVES):
+            if talk.ended:
+                self._deadline = None
+                return
             earliest: int | None = None
             for rule in RULES:
                 due = rule.deadline(talk)
@@ -92,9 +96,6 @@ class Call:
                     earliest = due
             else:
                 self._deadline = earliest
-                return
-            if talk.ended:
-                self._deadline = None
                 return
         self._deadline = now
 
@@ -136,7 +137,9 @@ class Call:
             case _:
                 talk.out.emit(c.Note("ignored", talk.turn, detail=type(event).__name__))
 
-    def _aside(self, event: e.SummaryReady | e.StateReady | e.Usage | e.ToolAccepted | e.ProviderAttempt | e.Tick) -> None:
+    def _aside(
+        self, event: e.SummaryReady | e.StateReady | e.Usage | e.ToolAccepted | e.ProviderAttempt | e.Tick
+    ) -> None:
         """Background results: they change what the next prompt shows, nothing that is audible now."""
         match event:
             case e.SummaryReady():
@@ -146,7 +149,9 @@ class Call:
             case _:
                 pass
 
-    def _caller(self, event: e.SpeechStarted | e.SpeechEnded | e.Heard | e.HearingFailed | e.TurnScored | e.Dtmf, now: int) -> None:
+    def _caller(
+        self, event: e.SpeechStarted | e.SpeechEnded | e.Heard | e.HearingFailed | e.TurnScored | e.Dtmf, now: int
+    ) -> None:
         talk = self._talk
         match event:
             case e.SpeechStarted():
@@ -163,17 +168,16 @@ class Call:
             case e.TurnScored():
                 talk.ears.score = event.probability
             case e.Dtmf():
-                if event.digit == PERSON_KEY and talk.up and not talk.closing and talk.transferring is None:
-                    self._hand_over(now)
+                self._key(event.digit, now)
 
-    def _hand_over(self, now: int) -> None:
+    def _key(self, digit: str, now: int) -> None:
         """The 0 key: a person, at once, unless that is already under way."""
         talk = self._talk
         reply = talk.committed()
-        if reply is None or not reply.firm:
-            target = talk.config.targets[0].name if talk.config.targets else ""
+        busy = talk.closing or talk.transferring is not None or (reply is not None and reply.firm)
+        if digit == PERSON_KEY and talk.up and not busy:
             talk.ears.forget(talk.heard_end)
-            talk.hand_over("transfer", target, "key 0", now)
+            talk.hand_over("transfer", person_target(talk.config), "key 0", now)
 
     def _heard(self, event: e.Heard, now: int) -> None:
         talk = self._talk
@@ -197,7 +201,9 @@ class Call:
         else:
             talk.mouth.on_clip(event, now)
 
-    def _thinking(self, event: e.PassagesFound | e.Token | e.ToolRequested | e.GenerationEnded | e.ToolEnded, now: int) -> None:
+    def _thinking(
+        self, event: e.PassagesFound | e.Token | e.ToolRequested | e.GenerationEnded | e.ToolEnded, now: int
+    ) -> None:
         talk = self._talk
         match event:
             case e.PassagesFound():

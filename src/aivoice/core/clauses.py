@@ -1,4 +1,4 @@
-"""Tokens → speakable clauses. The first is short, so that sound starts early; the later ones end where a voice would pause."""
+"""Tokens → speakable clauses. The first is short: sound starts early. Later ones end where a voice would pause."""
 
 from __future__ import annotations
 
@@ -9,7 +9,29 @@ from aivoice.core.config import Clauses
 _SENTENCE = (".", "!", "?", "…", ":")
 _PAUSE = (",", ";", "—", "–")
 # A full stop after these ends no sentence.
-_ABBREVIATIONS = frozenset("mr. mrs. ms. dr. st. no. vs. e.g. i.e. a.m. p.m. ave. rd. jr. sr. prof. approx. min. max.".split())
+_ABBREVIATIONS = frozenset(
+    [
+        "mr.",
+        "mrs.",
+        "ms.",
+        "dr.",
+        "st.",
+        "no.",
+        "vs.",
+        "e.g.",
+        "i.e.",
+        "a.m.",
+        "p.m.",
+        "ave.",
+        "rd.",
+        "jr.",
+        "sr.",
+        "prof.",
+        "approx.",
+        "min.",
+        "max.",
+    ]
+)
 _MIN_PAUSE_WORDS = 3
 
 

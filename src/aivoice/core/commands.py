@@ -47,7 +47,7 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Synthesise (more) source text of the clip `attempt`; `final`: no more text. → ClipAudio, ClipReady. Nothing is played."""
+    """Synthesise (more) source text of the clip `attempt`; `final`: no more text. → ClipAudio, ClipReady. Plays nothing."""
 
     turn: int
     attempt: int
@@ -57,7 +57,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Queue the clip for playout; it sounds when its turn comes and its audio is there. → PlayoutStarted, PlayoutFinished.
+    """Queue the clip for playout; it sounds when its time comes and its audio is there. → PlayoutStarted, …Finished.
 
     cached: key of a ready-made clip (then no Speak was made for it). first: before everything not yet started.
     """
@@ -102,7 +102,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """→ ToolAccepted?, ToolEnded. key: idempotency key. side_effects: survives barge-in and hang-up within its limit."""
+    """→ ToolAccepted?, ToolEnded. key: for idempotency. side_effects: survives barge-in and hang-up within its limit."""
 
     turn: int
     attempt: int
@@ -207,8 +207,8 @@ class ReplyEnded:
 class Waterfall:
     """For the record: where the turn's milliseconds went, in µs from the end of the caller's speech.
 
-    mouth_to_ear: to the agent's first sound, a filler's included. answer: to the first sound of the answer itself; equal
-    where no filler was needed. stages: (name, µs) in order; their sum is `answer`.
+    mouth_to_ear: to the agent's first sound, a filler's included. answer: to the first sound of the answer; equal where
+    no filler was needed. stages: (name, µs) in order; their sum is `answer`.
     """
 
     turn: int
@@ -220,7 +220,7 @@ class Waterfall:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """For the record: a decision that changes nothing audible, e.g. ``backchannel``, ``echo``, ``stale``. No caller content."""
+    """For the record: a decision that changes nothing audible, e.g. ``echo``, ``stale``. No caller content."""
 
     kind: str
     turn: int = 0

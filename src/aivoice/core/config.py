@@ -18,7 +18,8 @@ class Endpointing:
     spelling: a number, e-mail or name is being given piece by piece. The final transcript is waited for
     at most `final_wait`. longest: bound of the adapted waits, inside the silence budget; only `spelling` may exceed it,
     because the clip ``continuer`` ("mm-hm") then keeps the caller company. mumble: so much voice without words is
-    asked about ("I didn't catch that"), less is forgotten.
+    asked about ("I didn't catch that"), less is forgotten. stuck: words unchanged for so long are a turn even
+    while the VAD hears voices (a television).
     """
 
     closed: int = 0
@@ -28,6 +29,7 @@ class Endpointing:
     longest: int = 1_300
     final_wait: int = 1_200
     mumble: int = 700
+    stuck: int = 2_500
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The state of one conversation and the moves that change it. `rules` says when a move is due; `call` feeds events in."""
+"""One conversation's state and the moves that change it. `rules` says when a move is due; `call` feeds events in."""
 
 from __future__ import annotations
 
@@ -140,7 +140,8 @@ class Conversation:
     def carry_on(self, why: str, now: int) -> None:
         """What was heard takes no turn: go on from the beginning of the word that was cut."""
         contest, self.contest = self.contest, None
-        self.ears.forget(self.heard_end)
+        # Words that only come later for this same voice must still count: be deaf only to words that were judged.
+        self.ears.forget(self.heard_end if self.ears.text else 0)
         self.idle_since = now
         self.out.emit(c.Note("carried_on", self.turn, detail=why))
         if contest is None or not contest.clip:
@@ -160,7 +161,7 @@ class Conversation:
         if reply is None:
             return
         answering = not reply.notice and bool(reply.text)
-        if not reply.heard_any() and not self.toolbox.side_effect_begun(reply) and answering:
+        if answering and not reply.answer_heard() and not self.toolbox.side_effect_begun(reply):
             self.reopen(why, now)
         elif reply.heard_any() or reply.tools:
             self.mouth.interrupt(why)
@@ -168,10 +169,10 @@ class Conversation:
             self.mouth.discard(why)
 
     def reopen(self, why: str, now: int) -> None:
-        """The caller went on before hearing anything: the texts join, the reply leaves nothing."""
-        self.mouth.discard(why)
+        """The caller went on before hearing any answer: the texts join, the reply leaves nothing but a filler."""
+        del self.history.messages[self.decided.history]
+        self._end_reply(why)
         self.out.emit(c.TurnReopened(self.turn, why))
-        del self.history.messages[self.decided.history :]
         self.ears.segments.insert(0, self.decided.text)
         self.decided = Decided()
         self.turn -= 1
@@ -188,6 +189,7 @@ class Conversation:
         marks = self._turn_marks(now)
         self.speculations, self.reprompts, self.continued, self.eager = 0, 0, False, False
         self.ears.forget()
+        self.untold = [run for run in self.untold if not run.outcome]
         self.history.messages.append(Message("user", text))
         if self._must_hand_over(text, marks, now):
             return
@@ -228,7 +230,7 @@ class Conversation:
 
     def _end_reply(self, why: str) -> None:
         reply = self.committed()
-        if reply is not None and (reply.heard_any() or any(clip.started for clip in reply.clips) or reply.tools):
+        if reply is not None and (reply.begun() or reply.tools):
             self.mouth.interrupt(why)
         else:
             self.mouth.discard(why)
@@ -250,7 +252,9 @@ class Conversation:
         if self.failures < self.config.patience:
             self.mouth.notice(self.turn, (clip,), now, first=marks)
         elif self.config.targets and self.failures == self.config.patience:
-            self.mouth.notice(self.turn, ("transfer",), now, After("transfer", person_target(self.config), "failures"), first=marks)
+            self.mouth.notice(
+                self.turn, ("transfer",), now, After("transfer", person_target(self.config), "failures"), first=marks
+            )
         else:
             self.close("apology.goodbye", "failures", now)
 
@@ -315,7 +319,7 @@ class Conversation:
         text = self.ears.text
         if not text:
             return
-        if is_backchannel(text) and not self._just_asked() or is_echo(text, reply.recent_words(_RECENT_WORDS)):
+        if (is_backchannel(text) and not self._just_asked()) or is_echo(text, reply.recent_words(_RECENT_WORDS)):
             self.out.emit(c.Note("ignored_words", self.turn))
             self.ears.forget(event.end)
             return
@@ -330,7 +334,7 @@ class Conversation:
         self.ears.forget()
         if not text.strip() or same(whole, self.decided.text):
             return
-        if reply.heard_any() or self.toolbox.side_effect_begun(reply) or reply.notice:
+        if reply.answer_begun() or self.toolbox.side_effect_begun(reply) or reply.notice:
             self.history.messages[self.decided.history] = Message("user", whole)
             self.out.emit(c.Note("late_final", self.turn))
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aivoice.core import events as e
 from aivoice.core.config import Endpointing
-from aivoice.core.endpointing import Completeness, Expectation, PauseModel, classify, wait_ms
+from aivoice.core.endpointing import NOTHING, Completeness, Expectation, PauseModel, classify, wait_ms
 from aivoice.core.text import join, same
 
 
@@ -16,6 +16,7 @@ class Ears:
 
     owed: a final is expected for the speech that has ended. voiced: µs of voice since the turn began.
     deaf_until: words that end at or before this position were already dealt with (a backchannel, an echo).
+    changed_at: when the words last changed.
     """
 
     settings: Endpointing
@@ -30,7 +31,8 @@ class Ears:
     voiced: int = 0
     deaf_until: int = 0
     final_at: int = 0
-    expected: Expectation = Expectation()
+    changed_at: int = 0
+    expected: Expectation = NOTHING
     pauses: PauseModel = field(default_factory=PauseModel)
     score: float | None = None
 
@@ -62,6 +64,7 @@ class Ears:
     def on_heard(self, event: e.Heard, now: int) -> None:
         """Words. Those already dealt with are passed over."""
         text = "" if event.end <= self.deaf_until else event.text.strip()
+        before = self.text
         if event.kind == "final":
             self.interim, self.final_at = "", now
             if not self.speaking:
@@ -70,6 +73,11 @@ class Ears:
                 self.segments.append(text)
         else:
             self.interim = text or self.interim
+            if text and not self.speaking and not self.owed:
+                self.ended_at, self.ended_seen, self.owed = now, now, True  # voice too faint for the VAD
+        if self.text != before:
+            self.changed_at = now
+            self.ended_at = self.ended_at or now
 
     def forget(self, position: int = 0) -> None:
         """Start over: the words were dealt with (as a turn, or ignored up to `position`)."""

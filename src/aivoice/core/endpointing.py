@@ -16,22 +16,225 @@ Completeness = Literal["closed", "open", "dangling", "spelling"]
 
 # Words after which English wants another: articles, prepositions, conjunctions, possessives, auxiliaries, hesitations.
 _DANGLING = frozenset(
-    """a an the my your his her our their this these those some any every each another and or but so because if
-    when while that which who whose than then as of for to from with without by at in on into onto over under about
-    after before between until till during per via is are was were am be been being do does did have has had
-    will would can could should shall may might must i'd i'll i've we'd we'll we've you'd it's that's there's i'm
-    um uh er erm hmm uhm like just really very quite pretty maybe perhaps also not no-one its
-    i we he she they what's where's who's how's want need wanna gonna let's try trying going please-could
-    mr mrs ms dr doctor number street-number next last""".split()
+    [
+        "a",
+        "an",
+        "the",
+        "my",
+        "your",
+        "his",
+        "her",
+        "our",
+        "their",
+        "this",
+        "these",
+        "those",
+        "some",
+        "any",
+        "every",
+        "each",
+        "another",
+        "and",
+        "or",
+        "but",
+        "so",
+        "because",
+        "if",
+        "when",
+        "while",
+        "that",
+        "which",
+        "who",
+        "whose",
+        "than",
+        "then",
+        "as",
+        "of",
+        "for",
+        "to",
+        "from",
+        "with",
+        "without",
+        "by",
+        "at",
+        "in",
+        "on",
+        "into",
+        "onto",
+        "over",
+        "under",
+        "about",
+        "after",
+        "before",
+        "between",
+        "until",
+        "till",
+        "during",
+        "per",
+        "via",
+        "is",
+        "are",
+        "was",
+        "were",
+        "am",
+        "be",
+        "been",
+        "being",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+        "had",
+        "will",
+        "would",
+        "can",
+        "could",
+        "should",
+        "shall",
+        "may",
+        "might",
+        "must",
+        "i'd",
+        "i'll",
+        "i've",
+        "we'd",
+        "we'll",
+        "we've",
+        "you'd",
+        "it's",
+        "that's",
+        "there's",
+        "i'm",
+        "um",
+        "uh",
+        "er",
+        "erm",
+        "hmm",
+        "uhm",
+        "like",
+        "just",
+        "really",
+        "very",
+        "quite",
+        "pretty",
+        "maybe",
+        "perhaps",
+        "also",
+        "not",
+        "no-one",
+        "its",
+        "i",
+        "we",
+        "he",
+        "she",
+        "they",
+        "what's",
+        "where's",
+        "who's",
+        "how's",
+        "want",
+        "need",
+        "wanna",
+        "gonna",
+        "let's",
+        "try",
+        "trying",
+        "going",
+        "please-could",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "doctor",
+        "number",
+        "street-number",
+        "next",
+        "last",
+    ]
 )
 # These end a sentence often enough that their being last says little by itself.
-_SOFT_ENDINGS = frozenset("that this those these some any next last like just about in on over i is are do have can will to not one".split())
-_QUESTION_STARTS = (
-    "what when where who whose which how why is are was were do does did can could will would should have has may"
-).split()
+_SOFT_ENDINGS = frozenset(
+    [
+        "that",
+        "this",
+        "those",
+        "these",
+        "some",
+        "any",
+        "next",
+        "last",
+        "like",
+        "just",
+        "about",
+        "in",
+        "on",
+        "over",
+        "i",
+        "is",
+        "are",
+        "do",
+        "have",
+        "can",
+        "will",
+        "to",
+        "not",
+        "one",
+    ]
+)
+_QUESTION_STARTS = [
+    "what",
+    "when",
+    "where",
+    "who",
+    "whose",
+    "which",
+    "how",
+    "why",
+    "is",
+    "are",
+    "was",
+    "were",
+    "do",
+    "does",
+    "did",
+    "can",
+    "could",
+    "will",
+    "would",
+    "should",
+    "have",
+    "has",
+    "may",
+]
 _CLOSERS = frozenset(
-    """yes yeah yep yup no nope nah sure okay ok thanks thank goodbye bye correct right exactly perfect great please
-    hello hi absolutely definitely cheers""".split()
+    [
+        "yes",
+        "yeah",
+        "yep",
+        "yup",
+        "no",
+        "nope",
+        "nah",
+        "sure",
+        "okay",
+        "ok",
+        "thanks",
+        "thank",
+        "goodbye",
+        "bye",
+        "correct",
+        "right",
+        "exactly",
+        "perfect",
+        "great",
+        "please",
+        "hello",
+        "hi",
+        "absolutely",
+        "definitely",
+        "cheers",
+    ]
 )
 _CLOSING_PHRASES = (
     "that's all", "that is all", "that's it", "that's right", "thank you", "thank you very much", "thanks a lot",
@@ -39,12 +242,9 @@ _CLOSING_PHRASES = (
     "never mind", "nothing else", "that's correct", "good bye", "have a good day", "of course", "go ahead",
 )  # fmt: skip
 _LETTER_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz")
-_SPELL_MARKERS = frozenset("at dot underscore dash hyphen double triple plus".split())
+_SPELL_MARKERS = frozenset(["at", "dot", "underscore", "dash", "hyphen", "double", "triple", "plus"])
 _DIGIT_WORDS = frozenset(NUMBER_WORDS) | {"hundred", "double", "triple"}
-_EMAIL_ENDINGS = frozenset("com org net edu gov uk de us io co info biz".split())
-_SLOT_WORDS = frozenset("morning afternoon evening today tomorrow tonight noon midnight am pm o'clock".split()) | frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday".split()
-)
+_EMAIL_ENDINGS = frozenset(["com", "org", "net", "edu", "gov", "uk", "de", "us", "io", "co", "info", "biz"])
 _PHONE_DIGITS = 10
 _CARD_DIGITS = 15
 
@@ -56,13 +256,17 @@ class Expectation:
     kind: Literal["none", "yes_no", "phone", "email", "card", "spelling", "question"] = "none"
 
 
+NOTHING = Expectation()
+"""No question was asked."""
+
+
 def expectation(agent_text: str) -> Expectation:
     """Read from the agent's last words what kind of answer is coming."""
     last = words(agent_text)[-30:]
     has = set(last)
     asks = agent_text.rstrip().endswith("?") or "please" in has
     if not asks:
-        return Expectation()
+        return NOTHING
     if has & {"email", "e-mail", "mail"}:
         return Expectation("email")
     if "card" in has:
@@ -78,7 +282,7 @@ def expectation(agent_text: str) -> Expectation:
     return Expectation("question")
 
 
-def classify(text: str, expected: Expectation = Expectation()) -> Completeness:  # noqa: B008 - frozen value
+def classify(text: str, expected: Expectation = Expectation()) -> Completeness:
     """How finished `text` (the turn so far) sounds.
 
     closed: a whole question, a short answer to what was asked, a farewell. open: a sentence that may go on.
@@ -94,16 +298,12 @@ def classify(text: str, expected: Expectation = Expectation()) -> Completeness: 
         return "dangling"
     if _ends_with_phrase(said) or (said[-1] in _CLOSERS and len(said) <= 4):
         return "closed"
+    if expected.kind == "yes_no" and said[0] in _CLOSERS and len(said) <= 3:
+        return "closed"
     if said[-1] in _DANGLING and not (said[-1] in _SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
         return "dangling"
     question = text.rstrip().endswith("?") or (said[0] in _QUESTION_STARTS and len(said) >= 4)
-    if question:
-        return "closed"
-    if expected.kind == "yes_no" and said[0] in _CLOSERS and len(said) <= 3:
-        return "closed"
-    if expected.kind == "question" and (said[-1] in _SLOT_WORDS or len(said) <= 3):
-        return "open"
-    return "open"
+    return "closed" if question else "open"
 
 
 def _ends_with_phrase(said: tuple[str, ...]) -> bool:
@@ -119,7 +319,7 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
         total = _all_digits(said)
         if total >= wanted:
             return "closed" if total in (wanted, wanted + 1) else "open"
-        if total:
+        if total >= 2:
             return "spelling"
         return None
     if expected.kind == "email" or "at" in said[1:-1] or any("@" in word for word in said):
@@ -211,4 +411,4 @@ def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score
             base = max(base, settings.open)
         elif score > 0.8 and kind in ("open", "dangling"):
             base //= 2
-    return min(base, settings.longest)
+    return base if kind == "spelling" else min(base, settings.longest)

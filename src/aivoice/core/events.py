@@ -263,7 +263,7 @@ class ToolAccepted:
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
-    """Ends a `RunTool`. outcome ``ok`` (result: JSON text), ``failed`` (surely not done), ``unknown`` (may have been done)."""
+    """Ends a `RunTool`. outcome: ``ok`` (result: JSON text), ``failed`` (surely not done), ``unknown`` (perhaps done)."""
 
     turn: int
     attempt: int

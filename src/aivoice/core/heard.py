@@ -5,10 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from aivoice.audio.frames import SAMPLE_RATE
-
 # A word counts as heard once this much of it was played (or all of it, if it is shorter).
-_AUDIBLE = SAMPLE_RATE // 10
+_AUDIBLE = 1_600  # samples of the 16 kHz media clock: 100 ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,13 @@ _PERSON_VERBS = (
     "transfer me to", "get me", "give me", "need", "want", "let me speak to", "let me talk to",
 )  # fmt: skip
 _ARTICLES = ("", "a", "an", "the", "an actual", "a real", "an", "some")
-_SHORT = frozenset({"operator", "representative", "human", "a person", "a human", "agent", "real person", "a real person", "person"})
-_WHOLE = frozenset("person human representative operator someone somebody".split())
-_NEGATIONS = frozenset("no not isn't wasn't don't doesn't never without nothing non stopped".split())
+_SHORT = frozenset(
+    {"operator", "representative", "human", "a person", "a human", "agent", "real person", "a real person", "person"}
+)
+_WHOLE = frozenset(["person", "human", "representative", "operator", "someone", "somebody"])
+_NEGATIONS = frozenset(
+    ["no", "not", "isn't", "wasn't", "don't", "doesn't", "never", "without", "nothing", "non", "stopped"]
+)
 
 
 def _person_phrases() -> frozenset[tuple[str, ...]]:
@@ -45,7 +49,7 @@ def wants_person(text: str) -> bool:
 
 
 def _noun_is_last(said: tuple[str, ...], end: int) -> bool:
-    """"get me someone to look at my boiler" asks for a visit; "a real person" anywhere asks for a person."""
+    """ "get me someone to look at my boiler" asks for a visit; "a real person" anywhere asks for a person."""
     return end == len(said) or said[end - 1] not in ("someone", "somebody", "agent", "manager")
 
 

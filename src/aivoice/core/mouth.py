@@ -38,7 +38,7 @@ class Mouth:
     quiet_since: int = 0
     found: tuple[str, tuple[Passage, ...]] = ("", ())
     waste: int = 0
-    _cut: tuple[Reply, int] | None = field(default=None)
+    _cut: tuple[Reply, int, int] | None = field(default=None)
 
     # ------------------------------------------------------------ beginning
 
@@ -55,7 +55,16 @@ class Mouth:
             reply.passages = self.found[1] if text else ()
             self._generate(reply, now)
 
-    def notice(self, turn: int, keys: tuple[str, ...], now: int, after: After | None = None, *, firm: bool = False, first: Marks | None = None) -> None:
+    def notice(
+        self,
+        turn: int,
+        keys: tuple[str, ...],
+        now: int,
+        after: After | None = None,
+        *,
+        firm: bool = False,
+        first: Marks | None = None,
+    ) -> None:
         """Say ready-made clips as a reply of their own."""
         reply = Reply(turn, "", ClauseSplitter(self.config.clauses), notice=True, firm=firm, after=after, marks=first)
         reply.committed_at = now
@@ -111,7 +120,8 @@ class Mouth:
     def on_passages(self, event: e.PassagesFound, now: int) -> None:
         reply = self.reply
         if reply is None or reply.retrieving != event.attempt:
-            return self._stale(event.attempt, "passages")
+            self._stale(event.attempt, "passages")
+            return
         reply.retrieving, reply.passages = 0, event.passages
         self.found = (reply.text, event.passages)
         self._generate(reply, now)
@@ -126,7 +136,8 @@ class Mouth:
     def on_token(self, event: e.Token, now: int) -> None:
         reply = self.reply
         if reply is None or reply.generating != event.attempt:
-            return self._stale(event.attempt, "token")
+            self._stale(event.attempt, "token")
+            return
         if reply.marks and event.text.strip():
             reply.marks.mark("first_token", now)
         if self.config.tts_streams_text:
@@ -142,13 +153,15 @@ class Mouth:
         before = said or (open_clip.text if open_clip else "")
         if before and ends_sentence(before) and (before[-1].isspace() or text[:1].isspace()):
             reply.pieces.append(("", True))
+            before = ""
         if text.strip() or before:
             reply.pieces.append((text, False))
 
     def on_generation_ended(self, event: e.GenerationEnded, now: int) -> None:
         reply = self.reply
         if reply is None or reply.generating != event.attempt:
-            return self._stale(event.attempt, "generation")
+            self._stale(event.attempt, "generation")
+            return
         reply.generating = 0
         reply.failed = event.failed
         if self.config.tts_streams_text:
@@ -198,7 +211,11 @@ class Mouth:
 
     def _play_cached(self, reply: Reply, key: str, *, first: bool) -> None:
         clip = Clip(self.out.new_id(), reply.round, self.config.clip_text(key), cached=key, closed=True, queued=True)
-        at = next((i for i, each in enumerate(reply.clips) if not each.started), len(reply.clips)) if first else len(reply.clips)
+        at = (
+            next((i for i, each in enumerate(reply.clips) if not each.started), len(reply.clips))
+            if first
+            else len(reply.clips)
+        )
         # An open clip must stay last: it still takes text.
         reply.clips.insert(at, clip)
         self.out.emit(c.Play(reply.turn, clip.id, cached=key, first=first))
@@ -207,7 +224,8 @@ class Mouth:
         reply = self.reply
         clip = reply.clip(event.attempt) if reply else None
         if reply is None or clip is None:
-            return self._stale(event.attempt, "clip")
+            self._stale(event.attempt, "clip")
+            return
         match event:
             case e.ClipAudio():
                 clip.audible = True
@@ -238,16 +256,16 @@ class Mouth:
     # ------------------------------------------------------------ ending
 
     def on_held(self, event: e.PlayoutHeld) -> None:
-        """How far playout had come. Also corrects the history entry of a reply that was stopped without being held."""
-        reply, at = (self.reply, -1) if self._cut is None else self._cut
-        clip = reply.clip(event.attempt) if reply else None
-        if clip is not None and not clip.finished:
-            clip.started, clip.heard = True, max(clip.heard, event.samples)
-            clip.words = event.words or clip.words
-        if self._cut is not None and reply is not None:
-            self._cut = None
-            if clip is not None and at >= 0:
-                self.history.messages[at:] = reply.messages(mark(reply.heard_text()))
+        """How far playout had come; also where a reply that was stopped without being held first was cut."""
+        cut, self._cut = self._cut, None
+        for reply in (self.reply, cut[0] if cut else None):
+            clip = reply.clip(event.attempt) if reply else None
+            if clip is not None and not clip.finished:
+                clip.started, clip.heard = True, max(clip.heard, event.samples)
+                clip.words = event.words or clip.words
+        if cut is not None and cut[0].clip(event.attempt) is not None:
+            reply, at, count = cut
+            self.history.messages[at : at + count] = _remains(reply)
 
     def finish(self) -> Reply | None:
         """The reply was heard to its end: it becomes history."""
@@ -268,8 +286,9 @@ class Mouth:
         self._cancel(reply)
         self.out.emit(c.Stop())
         self.toolbox.drop(reply)
-        self._cut = (reply, len(self.history.messages))
-        self.history.messages.extend(reply.messages(mark(reply.heard_text())) if reply.heard_any() or reply.tools else [])
+        said = _remains(reply)
+        self._cut = (reply, len(self.history.messages), len(said))
+        self.history.messages.extend(said)
         self._ended(reply, "interrupted", why)
         return reply
 
@@ -311,3 +330,9 @@ class Mouth:
 
     def _stale(self, attempt: int, what: str) -> None:
         self.out.emit(c.Note("stale", 0, attempt, what))
+
+
+def _remains(reply: Reply) -> list[Message]:
+    """What a cut reply leaves in history: the words heard, marked, and the tools that ran; else nothing."""
+    ran = any(run.outcome != "dropped" for run in reply.tools)
+    return reply.messages(mark(reply.heard_text())) if reply.heard_any() or ran else []

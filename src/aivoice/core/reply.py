@@ -1,4 +1,4 @@
-"""One reply of the agent: its clips, its tool runs, and what of it was heard. Data and pure helpers; `mouth` drives it."""
+"""One reply of the agent: its clips, tool runs, and what of it was heard. Data and pure helpers; `mouth` drives it."""
 
 from __future__ import annotations
 
@@ -125,6 +125,18 @@ class Reply:
         """At least one word was heard (a filler's words are no answer, but they were heard)."""
         return any(clip.heard_text() for clip in self.clips)
 
+    def begun(self) -> bool:
+        """Something of it has sounded (how much was heard is known once playout was held)."""
+        return any(clip.started for clip in self.clips)
+
+    def answer_begun(self) -> bool:
+        """Something of the answer itself has sounded, not only a filler."""
+        return any(clip.started for clip in self.clips if not clip.cached)
+
+    def answer_heard(self) -> bool:
+        """At least one word of the answer itself was heard."""
+        return any(clip.heard_text() for clip in self.clips if not clip.cached)
+
     def tools_pending(self) -> bool:
         return any(not run.outcome for run in self.tools if run.round == self.round)
 
@@ -134,7 +146,9 @@ class Reply:
 
     def complete(self) -> bool:
         """Generated, every tool ended, everything heard."""
-        return not (self.speculative or self.retrieving or self.generating or self.tools_pending()) and self.spoken_out()
+        return (
+            not (self.speculative or self.retrieving or self.generating or self.tools_pending()) and self.spoken_out()
+        )
 
     def recent_words(self, count: int) -> str:
         """The last words said up to now, for the echo guard."""

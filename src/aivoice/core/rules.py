@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aivoice.core import commands as c
-from aivoice.core.barge_in import is_backchannel
 from aivoice.core.conversation import Conversation
 from aivoice.core.intents import is_emergency
 from aivoice.core.reply import Reply
@@ -75,17 +74,17 @@ def _contest(talk: Conversation) -> int | None:
     if contest is None:
         return None
     settings, ears = talk.config.barge_in, talk.ears
+    if not ears.text:
+        if ears.speaking:
+            return contest.at + settings.wordless * MS
+        return ears.ended_seen + settings.carry_on * MS if ears.owed else NOW
     match talk.verdict():
-        case "yield" | "carry_on" if ears.text and not (is_backchannel(ears.text) and ears.speaking):
-            settle = settings.backchannel if is_backchannel(ears.text) else 0
-            return max(ears.ended_seen + settle * MS, contest.at) if settle else NOW
+        case "wait":
+            return contest.words_at + settings.decide * MS
+        case "carry_on" if not ears.speaking:
+            return ears.ended_seen + settings.backchannel * MS
         case _:
-            pass
-    if ears.text:
-        return contest.words_at + settings.decide * MS
-    if ears.speaking:
-        return contest.at + settings.wordless * MS
-    return ears.ended_seen + settings.carry_on * MS if ears.owed else NOW
+            return NOW
 
 
 def _settle_contest(talk: Conversation, now: int) -> None:
@@ -112,7 +111,12 @@ def _may_decide(talk: Conversation) -> bool:
 def _emergency(talk: Conversation) -> int | None:
     """An emergency does not wait for the end of the turn."""
     phrases = talk.config.emergency.phrases
-    if not phrases or talk.closing or talk.transferring is not None or not (talk.ears.segments or not talk.ears.speaking):
+    if (
+        not phrases
+        or talk.closing
+        or talk.transferring is not None
+        or not (talk.ears.segments or not talk.ears.speaking)
+    ):
         return None
     reply = talk.committed()
     if not talk.up or (reply is not None and reply.firm) or not is_emergency(talk.ears.text, phrases):
@@ -127,14 +131,20 @@ def _answer_emergency(talk: Conversation, now: int) -> None:
 
 
 def _turn_end(talk: Conversation) -> int | None:
-    if not _may_decide(talk) or not talk.ears.text:
+    ears = talk.ears
+    if not ears.text or not talk.up or talk.contest is not None or talk.committed() is not None or talk.closing:
         return None
+    if ears.speaking:
+        return max(ears.changed_at, ears.started_at) + talk.config.endpointing.stuck * MS
     due = talk.ears.waits()[0]
     return max(due, talk.ears.final_deadline()) if talk.ears.owed else due
 
 
 def _end_turn(talk: Conversation, now: int) -> None:
-    why = "no final came in time" if talk.ears.owed else talk.ears.waits()[1]
+    if talk.ears.speaking:
+        why = "voices go on, the words do not"
+    else:
+        why = "no final came in time" if talk.ears.owed else talk.ears.waits()[1]
     talk.end_turn(why, now)
 
 
@@ -148,7 +158,7 @@ def _wordless(talk: Conversation) -> int | None:
 
 def _forget_wordless(talk: Conversation, now: int) -> None:
     mumbled = talk.ears.voiced >= talk.config.endpointing.mumble * MS
-    talk.ears.forget(talk.heard_end)
+    talk.ears.forget()
     talk.idle_since = now
     if mumbled and talk.transferring is None:
         talk.failed_turn("apology.hearing", now)
@@ -184,7 +194,9 @@ def _guess(talk: Conversation) -> int | None:
 def _begin_guess(talk: Conversation, now: int) -> None:
     talk.speculations += 1
     talk.eager = False
-    talk.mouth.answer(talk.turn + 1, talk.ears.text, now, speculative=True, marks=Marks(talk.turn + 1, talk.ears.ended_at))
+    talk.mouth.answer(
+        talk.turn + 1, talk.ears.text, now, speculative=True, marks=Marks(talk.turn + 1, talk.ears.ended_at)
+    )
 
 
 # ---------------------------------------------------------------- the agent's reply
@@ -325,7 +337,9 @@ def _say_continuer(talk: Conversation, now: int) -> None:
 
 def _untold(talk: Conversation) -> int | None:
     """A side effect ended after its reply was gone, and nobody is speaking: tell its result."""
-    idle = talk.up and not talk.ears.active and talk.mouth.reply is None and talk.transferring is None and not talk.closing
+    idle = (
+        talk.up and not talk.ears.active and talk.mouth.reply is None and talk.transferring is None and not talk.closing
+    )
     return NOW if idle and any(run.outcome for run in talk.untold) else None
 
 
@@ -346,8 +360,12 @@ def _ask_again(talk: Conversation, now: int) -> None:
 
 
 def _reprompt(talk: Conversation) -> int | None:
-    idle = talk.up and not talk.ears.active and talk.mouth.reply is None and talk.transferring is None and not talk.closing
-    return talk.idle_since + talk.config.silence.reprompt * MS if idle else None
+    """Nobody says anything. Voices without words (a television) do not count as somebody for long."""
+    ears = talk.ears
+    if not talk.up or ears.text or ears.owed or talk.mouth.reply or talk.transferring or talk.closing:
+        return None
+    since = max(talk.idle_since, ears.started_at) if ears.speaking else talk.idle_since
+    return since + talk.config.silence.reprompt * MS
 
 
 def _prompt_again(talk: Conversation, now: int) -> None:

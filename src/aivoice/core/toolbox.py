@@ -108,7 +108,14 @@ class Toolbox:
             self.runs[run.key] = run
         self.out.emit(
             c.RunTool(
-                run.turn, run.attempt, run.call_id, run.name, run.arguments, run.key, run.side_effects, run.time_limit_ms
+                run.turn,
+                run.attempt,
+                run.call_id,
+                run.name,
+                run.arguments,
+                run.key,
+                run.side_effects,
+                run.time_limit_ms,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from aivoice.audio.frames import SAMPLE_RATE
 
@@ -53,7 +53,7 @@ class ClipBuffer:
     pcm: bytes | bytearray = b""
 
     def add(self, samples: int, pcm: bytes | None) -> None:
-        """More audio. The first block is kept as it is (ready-made clips are shared by all calls), later ones appended."""
+        """More audio. The first block is kept as it is (ready-made clips are shared by all calls)."""
         self.samples += samples
         if pcm is None:
             return
@@ -88,7 +88,7 @@ def _anchored(guessed: list[int], marks: dict[int, int], length: int) -> tuple[i
     anchors.append((len(guessed), max(length, anchors[-1][1])))
     ends = [*guessed, length]
     out: list[int] = []
-    for (first, at), (last, until) in zip(anchors, anchors[1:], strict=False):
+    for (first, at), (last, until) in pairwise(anchors):
         span = ends[last] - ends[first] or 1
         out.extend(at + (ends[word] - ends[first]) * (until - at) // span for word in range(first, last))
     return tuple(accumulate(out, max))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -112,21 +112,21 @@ class Operations:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - an answer without knowledge is better than none
-            self._feed(e.ProviderAttempt("llm", "retriever", "failed", command.turn, command.attempt, type(error).__name__))
+            self._feed(
+                e.ProviderAttempt("llm", "retriever", "failed", command.turn, command.attempt, type(error).__name__)
+            )
         self._feed(e.PassagesFound(command.turn, command.attempt, tuple(passages)))
 
     async def _run_tool(self, command: c.RunTool) -> None:
         uncertain = "unknown" if command.side_effects else "failed"
         outcome = ToolOutcome(uncertain)
         try:
-            arguments: Any = json.loads(command.arguments or "{}")
-            if self._tools is None or not isinstance(arguments, dict):
+            arguments = _object(command.arguments)
+            if self._tools is None:
                 outcome = ToolOutcome("failed")
             else:
                 async with asyncio.timeout(command.time_limit_ms / 1_000):
-                    outcome = await self._tools.run(
-                        command.name, arguments, call_id=self._call_id, key=command.key
-                    )
+                    outcome = await self._tools.run(command.name, arguments, call_id=self._call_id, key=command.key)
         except asyncio.CancelledError:
             self._feed(e.ToolEnded(command.turn, command.attempt, uncertain))
             raise
@@ -147,6 +147,14 @@ class Operations:
             self._feed(e.TransferState(command.turn, command.attempt, "failed", type(error).__name__))
             return
         self._feed(e.TransferState(command.turn, command.attempt, "connected" if connected else "failed"))
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The tool's arguments; ValueError where the text is no JSON object."""
+    value: Any = json.loads(text or "{}")
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return cast("dict[str, Any]", value)
 
 
 class _Closable:

@@ -218,9 +218,14 @@ class SpanPlayout:
             self._current, self._position = self._queue.popleft(), 0
             if self._current.samples:
                 self._emit(e.PlayoutStarted(self._current.turn, self._current.attempt))
-            if self._is_held or self._since is not None or self._current is None:
-                return  # whoever was told has changed things
+            return self._sound_on()
+        self._sound_on()
+
+    def _sound_on(self) -> None:
+        """The current clip sounds from its position on, unless whoever was told of it has changed that."""
         clip = self._current
+        if clip is None or self._is_held or self._since is not None:
+            return
         left = clip.samples - self._position
         if left <= 0 and not clip.complete:
             return

@@ -11,12 +11,12 @@ from aivoice.core.events import Event
 from aivoice.core.prompt import Passage
 
 Observer = Callable[[int, "Event | Command"], None]
-"""Told every event and command with its monotonic µs, in order, on the event loop. Must not block or raise."""
+"""Told every event and command with its monotonic µs, in order, on the loop. Must not block or raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyClip:
-    """Audio made beforehand. pcm: 16 kHz s16le, None for a span of `samples`. words: start sample of each source word."""
+    """Audio made beforehand. pcm: 16 kHz s16le, None for a span. words: start sample of each source word."""
 
     samples: int
     pcm: bytes | None

@@ -3,19 +3,18 @@
 Guarantees
 - Every event and command passes the observers (journal, live view) in order, with one monotonic µs clock.
 - A provider's failure is an event; it never ends the call by itself.
-- `run` returns after the media is closed, every task has ended, and committed side effects have finished within their own
-  limits. Cancelling `run` (Ctrl-C) takes the same way, each step bounded.
+- `run` returns after the media is closed, every task has ended, and committed side effects have finished within their
+  own limits. Cancelling `run` (Ctrl-C) takes the same way, each step bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aivoice.audio.frames import SAMPLE_RATE, AudioChunk, samples_to_us
+from aivoice.audio.frames import AudioChunk, samples_to_us
 from aivoice.audio.pacer import Pacer, PacerHandle
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -204,7 +203,12 @@ class CallSession:
         if due is None or self._reason:
             return
         when = due / 1_000_000
-        if self._timer is not None and not self._timer.cancelled() and self._timer_at <= when and self._timer_at > self._loop.time():
+        if (
+            self._timer is not None
+            and not self._timer.cancelled()
+            and self._timer_at <= when
+            and self._timer_at > self._loop.time()
+        ):
             return
         if self._timer is not None:
             self._timer.cancel()

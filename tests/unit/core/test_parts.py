@@ -1,0 +1,283 @@
+"""The small pure parts, each by itself."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aivoice.core.barge_in import decide, is_backchannel, is_echo
+from aivoice.core.clauses import ClauseSplitter, ends_sentence
+from aivoice.core.config import Clauses, Endpointing
+from aivoice.core.context import History
+from aivoice.core.endpointing import Expectation, PauseModel, classify, expectation, wait_ms
+from aivoice.core.heard import cut, mark
+from aivoice.core.intents import is_emergency, wants_person
+from aivoice.core.prompt import Message, ToolCall
+from aivoice.core.state import ConversationState
+from aivoice.core.text import contains, same
+from aivoice.core.turn import phase
+
+WORDS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=60)
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("Twenty-three Main St.", "23 main st"),
+            ("It's at 5", "it’s at five"),
+            ("forty two", "42"),
+            ("oh one", "0 1"),
+        ],
+    )
+    def test_numbers_case_and_punctuation_do_not_matter(self, one: str, other: str) -> None:
+        assert same(one, other)
+
+    def test_other_words_do(self) -> None:
+        assert not same("fifteen", "fifty")
+        assert not same("on monday", "on sunday")
+
+    @given(WORDS)
+    def test_canonical_is_stable(self, text: str) -> None:
+        assert same(text, text)
+        assert same(text, f"  {text}  ")
+        if text.isascii():
+            assert same(text, text.upper())
+
+    def test_contains(self) -> None:
+        assert contains(("a", "b", "c"), ("b", "c")) == 1
+        assert contains(("a", "b"), ("c",)) == -1
+        assert contains(("a",), ()) == -1
+
+
+class TestEndpointing:
+    @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ("", "dangling"),
+            ("What are your opening hours?", "closed"),
+            ("what are your opening hours on saturday", "closed"),
+            ("yes please", "closed"),
+            ("that's all thanks", "closed"),
+            ("i'd like to book a cleaning for", "dangling"),
+            ("so um", "dangling"),
+            ("well,", "dangling"),
+            ("i would like to book a cleaning", "open"),
+            ("is that it", "open"),
+            ("what is", "dangling"),
+            ("it was this.", "open"),
+            ("my number is five five five", "spelling"),
+            ("my number is five five five one two three four five six seven", "open"),
+            ("j o h", "spelling"),
+        ],
+    )
+    def test_how_finished_it_sounds(self, text: str, kind: str) -> None:
+        assert classify(text) == kind
+
+    @pytest.mark.parametrize(
+        ("agent", "caller", "kind"),
+        [
+            ("What is your phone number?", "five five five one two three four five six seven", "closed"),
+            ("What is your phone number?", "it is five five five", "spelling"),
+            ("What is your phone number?", "555 123 4567 890", "open"),
+            ("What is your phone number?", "oh wait a moment", "open"),
+            ("Can I have your card number please?", "four two four two", "spelling"),
+            ("What is your email, please?", "anna dot b at gmail dot com", "open"),
+            ("What is your email?", "anna@example.com", "open"),
+            ("What is your email?", "anna dot b", "spelling"),
+            ("What is your email?", "sorry why do you need it", "open"),
+            ("Could you spell that?", "b r o w n", "spelling"),
+            ("Could you spell that?", "brown with w", "spelling"),
+            ("Could you spell that?", "brown without it all", "open"),
+            ("Could you spell that?", "no thanks it is easy now", "open"),
+            ("Shall I book it? Is that right?", "yes it is", "closed"),
+            ("Is that right?", "yes that one", "closed"),
+            ("Which day would you like?", "wednesday", "open"),
+            ("Hello.", "wednesday", "open"),
+        ],
+    )
+    def test_what_was_asked_tells_a_finished_answer(self, agent: str, caller: str, kind: str) -> None:
+        assert classify(caller, expectation(agent)) == kind
+
+    def test_what_the_agent_expects(self) -> None:
+        assert expectation("We are open.") == Expectation()
+        assert expectation("Would you like that?").kind == "yes_no"
+        assert expectation("Which day?").kind == "question"
+
+    def test_waits(self) -> None:
+        settings, calm = Endpointing(), PauseModel()
+        assert wait_ms("closed", calm, settings) == settings.closed
+        assert wait_ms("open", calm, settings) == settings.open
+        assert wait_ms("closed", calm, settings, 0.1) == settings.open
+        assert wait_ms("dangling", calm, settings, 0.9) == settings.dangling // 2
+        assert wait_ms("open", calm, settings, 0.5) == settings.open
+        assert wait_ms("spelling", calm, settings) == settings.spelling
+
+    def test_a_caller_who_pauses_long_is_waited_for_longer(self) -> None:
+        slow = PauseModel()
+        slow.add(800)
+        assert slow.typical() == 0.0
+        slow.add(900)
+        slow.add(850)
+        assert wait_ms("open", slow, Endpointing()) > 800
+        slow.add(100_000)
+        assert wait_ms("open", slow, Endpointing()) <= Endpointing().longest
+
+
+class TestBargeIn:
+    @pytest.mark.parametrize("text", ["mm-hm", "Yeah.", "okay", "I see", "uh huh", "right", "got it"])
+    def test_listening_noises(self, text: str) -> None:
+        assert is_backchannel(text)
+        assert decide(text, spoken="", speaking=False, expects_answer=False) == "carry_on"
+        assert decide(text, spoken="", speaking=True, expects_answer=False) == "wait"
+        assert decide(text, spoken="", speaking=False, expects_answer=True) == "yield"
+
+    @pytest.mark.parametrize(
+        "text", ["wait", "no", "stop please", "can I ask something", "yeah but what about sunday then"]
+    )
+    def test_real_words(self, text: str) -> None:
+        assert not is_backchannel(text)
+        assert decide(text, spoken="we are open from nine", speaking=True, expects_answer=False) == "yield"
+
+    def test_nothing_yet(self) -> None:
+        assert decide("", spoken="x", speaking=True, expects_answer=False) == "wait"
+
+    def test_echo(self) -> None:
+        assert is_echo("open from nine", "we are open from nine to five")
+        assert not is_echo("nine", "we are open from nine")
+        assert not is_echo("wait open from nine", "we are open from nine to five")
+        assert not is_echo("do you have parking there", "we are open from nine to five")
+        assert not is_echo("open from nine", "")
+        assert (
+            decide("open from nine", spoken="we are open from nine", speaking=True, expects_answer=False) == "carry_on"
+        )
+
+
+class TestClauses:
+    def split(self, text: str, settings: Clauses = Clauses()) -> list[str]:
+        splitter = ClauseSplitter(settings)
+        return [clause for word in text.split(" ") for clause in splitter.push(word + " ")] + splitter.flush()
+
+    def test_the_first_is_short_and_the_others_end_where_a_voice_would(self) -> None:
+        clauses = self.split("We are open from nine to five on weekdays, and on Saturdays until noon. Anything else?")
+        assert clauses[0] == "We are open from nine to"
+        assert clauses[-1] == "Anything else?"
+
+    def test_abbreviations_end_no_sentence(self) -> None:
+        assert self.split("Dr. Smith is in.") == ["Dr. Smith is in."]
+        assert ends_sentence('He said "yes."')
+        assert not ends_sentence("Dr.")
+        assert not ends_sentence("")
+
+    def test_a_long_sentence_without_a_pause_is_cut(self) -> None:
+        assert all(len(clause.split()) <= 32 for clause in self.split("word " * 100))
+
+    @given(st.lists(WORDS, max_size=12), st.integers(8, 60))
+    def test_nothing_is_lost_and_no_clause_is_too_long(self, tokens: list[str], cap: int) -> None:
+        splitter = ClauseSplitter(Clauses(cap=cap))
+        clauses = [clause for token in tokens for clause in splitter.push(token)] + splitter.flush()
+        assert "".join("".join(clauses).split()) == "".join("".join(tokens).split())
+        assert all(0 < len(clause) <= cap for clause in clauses)
+
+
+class TestHeard:
+    def test_a_word_counts_once_a_tenth_of_a_second_was_played(self) -> None:
+        starts = (0, 8_000, 16_000)
+        assert cut(starts, 0).words == 0
+        assert cut(starts, 1_600).words == 1
+        assert cut(starts, 8_500) == cut(starts, 8_001)
+        assert cut(starts, 8_500).boundary == 8_000
+        assert cut(starts, 17_600).words == 3
+        assert cut((), 5).words == 0
+        assert cut((100, 200), 198).words == 0
+        assert cut((100, 200), 199).words == 1
+
+    @given(st.lists(st.integers(0, 100_000), max_size=20).map(sorted), st.integers(0, 120_000))
+    def test_never_more_than_was_begun(self, starts: list[int], played: int) -> None:
+        result = cut(tuple(starts), played)
+        assert result.words <= sum(start <= played for start in starts)
+        assert result.words >= sum(start <= played for start in starts) - 1
+        assert result.boundary <= played
+
+    def test_marks(self) -> None:
+        assert mark("we are open") == "[interrupted while saying: we are open…]"
+        assert mark("") == "[interrupted]"
+
+
+class TestIntents:
+    @pytest.mark.parametrize(
+        "text",
+        ["can I speak to a human", "I want to talk to a real person please", "operator", "give me a person",
+         "could you put me through to someone"],
+    )  # fmt: skip
+    def test_a_person(self, text: str) -> None:
+        assert wants_person(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["I don't want to speak to a person", "I need someone to look at my boiler", "is the person nice", "hello"],
+    )
+    def test_no_person(self, text: str) -> None:
+        assert not wants_person(text)
+
+    def test_emergencies(self) -> None:
+        assert is_emergency("there is a Gas leak here", ("gas leak",))
+        assert not is_emergency("there is not a gas leak", ("gas leak",))
+        assert not is_emergency("hello", ("gas leak", ""))
+
+
+class TestHistory:
+    def test_the_window_never_splits_a_tool_call_from_its_result(self) -> None:
+        history = History()
+        for number in range(20):
+            history.messages += [
+                Message("user", f"question {number} " + "word " * 20),
+                Message("assistant", "", (ToolCall(f"t{number}", "look", "{}"),)),
+                Message("tool", "{}", tool_call_id=f"t{number}"),
+                Message("assistant", "answer"),
+            ]
+        window = history.window(100)
+        assert window[0].role == "user"
+        assert len(window) < len(history.messages)
+        history.summary = "They asked a lot."
+        assert "They asked a lot." in history.window(100)[0].text
+        assert history.window(10**6) == tuple(history.messages)
+        assert History().window(10) == ()
+
+    def test_the_newest_exchange_stays_whatever_it_costs(self) -> None:
+        history = History([Message("user", "word " * 500)])
+        assert history.window(10) == tuple(history.messages)
+
+    def test_a_late_result_takes_its_place(self) -> None:
+        history = History([Message("tool", "{}", tool_call_id="a"), Message("user", "x")])
+        assert history.replace_tool_result(Message("tool", "new", tool_call_id="a"))
+        assert history.messages[0].text == "new"
+        assert not history.replace_tool_result(Message("tool", "new", tool_call_id="b"))
+
+
+def test_the_latest_words_win_in_the_state() -> None:
+    state = ConversationState()
+    state.merge((("day", "wednesday"),), 3)
+    state.merge((("day", "tuesday"), ("name", "Ana")), 2)
+    assert state.render() == "day: wednesday\nname: Ana"
+    state.merge((("day", ""),), 4)
+    assert state.render() == "name: Ana"
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"ended": True}, "ended"),
+        ({}, "connecting"),
+        ({"up": True, "transferring": True}, "transferring"),
+        ({"up": True, "contested": True}, "contested"),
+        ({"up": True, "replying": True}, "replying"),
+        ({"up": True, "speaking": True}, "hearing"),
+        ({"up": True, "words": True}, "ending"),
+        ({"up": True}, "listening"),
+    ],
+)
+def test_the_phase_table(facts: dict[str, bool], expected: str) -> None:
+    keys = ("ended", "up", "transferring", "contested", "replying", "speaking", "words")
+    assert phase(**{key: facts.get(key, False) for key in keys}) == expected
