@@ -1,0 +1,217 @@
+"""Makes calls: a transport, a business and the shared providers become a running session with its files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from aivoice.api.desk import BusinessInfo
+from aivoice.api.hub import CallHub
+from aivoice.audio.pacer import Pacer
+from aivoice.business.model import Business
+from aivoice.core.config import CallConfig
+from aivoice.engine.clips import Speakable
+from aivoice.engine.disk import DiskError
+from aivoice.engine.journal import FileJournal
+from aivoice.engine.ports import ClipStore, Observer, Retriever, ToolRunner, TransferDesk
+from aivoice.engine.recorder import Recorder
+from aivoice.engine.session import CallSession, Providers
+from aivoice.traces.build import build_trace
+from aivoice.traces.files import write_trace_files
+from aivoice.transports.ports import Transport
+from aivoice.transports.webrtc import DEFAULTS, WebRtcSettings, answer
+
+RECORDING, JOURNAL = "recording.wav", "journal.jsonl"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A business, ready to answer. config: as its file says, with the voice's and the knowledge's settings."""
+
+    id: str
+    business: Business
+    config: CallConfig
+    providers: Providers
+    clips: ClipStore | None
+    tools: ToolRunner | None
+    retriever: Retriever | None
+    transfers: TransferDesk | None
+    speakable: Speakable
+    key_terms: tuple[str, ...] = ()
+
+    def info(self) -> BusinessInfo:
+        """What pages may know of it."""
+        return BusinessInfo(self.id, self.business.name, self.config.clips.get("greeting", ""), self.config.clips)
+
+
+class HostedCall:
+    """One running call; `api.desk.LiveCall`. Its files are whole when `wait_closed` returns."""
+
+    def __init__(self, session: CallSession, answer_sdp: str = "") -> None:
+        self.answer_sdp = answer_sdp
+        self.reason = ""
+        self._session = session
+        self._closed = asyncio.Event()
+
+    @property
+    def id(self) -> str:
+        return self._session.call_id
+
+    async def hang_up(self, reason: str) -> None:
+        if not self._closed.is_set():
+            self._session.hang_up(reason)
+        await self._closed.wait()
+
+    def press(self, digit: str) -> None:
+        self._session.on_dtmf(digit)
+
+    async def wait_closed(self) -> str:
+        await self._closed.wait()
+        return self.reason
+
+    def closed(self, reason: str) -> None:
+        """For `Calls` only."""
+        self.reason = reason
+        self._closed.set()
+
+
+class Calls:
+    """``async with Calls(…) as calls``: `api.desk.CallFactory`. Leaving the block hangs up what still runs.
+
+    wall_clock: gives the time in a zone. pacer: None makes one for this loop, closed at the end.
+    """
+
+    def __init__(
+        self,
+        hosted: Mapping[str, Hosted],
+        *,
+        wall_clock: Callable[[ZoneInfo], datetime] = datetime.now,
+        pacer: Pacer | None = None,
+        webrtc: WebRtcSettings = DEFAULTS,
+    ) -> None:
+        self._hosted = dict(hosted)
+        self._wall_clock = wall_clock
+        self._given_pacer = pacer
+        self._webrtc = webrtc
+        self._running: dict[str, tuple[HostedCall, asyncio.Task[None]]] = {}
+
+    async def __aenter__(self) -> Self:
+        self.pacer = self._given_pacer or Pacer(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        running = [self._running[call_id] for call_id in sorted(self._running)]
+        await asyncio.gather(*(call.hang_up("shutdown") for call, _ in running))
+        await asyncio.gather(*(task for _, task in running), return_exceptions=True)
+        if self._given_pacer is None:
+            self.pacer.close()
+
+    # ------------------------------------------------------------ starting
+
+    async def start(
+        self, offer_sdp: str, *, call_id: str, business: BusinessInfo, directory: Path, hub: CallHub
+    ) -> HostedCall:
+        """Answer a WebRTC offer. Raises InputError for an offer that cannot be answered, DiskError for the folder."""
+        text, transport = await answer(offer_sdp, pacer=self.pacer, settings=self._webrtc)
+        try:
+            return self.run(
+                transport, call_id=call_id, business_id=business.id, directory=directory, hub=hub, answer_sdp=text
+            )
+        except BaseException:
+            await transport.close("failed")
+            raise
+
+    def run(
+        self,
+        transport: Transport,
+        *,
+        call_id: str,
+        business_id: str,
+        directory: Path | None,
+        hub: CallHub,
+        answer_sdp: str = "",
+        observers: tuple[Observer, ...] = (),
+    ) -> HostedCall:
+        """Start a call on any transport. directory: for its files (must exist); None: no files are kept."""
+        hosted = self._hosted[business_id]
+        files = None if directory is None else _Files(directory, call_id, hosted)
+        watching: tuple[Observer, ...] = (hub.publish, *observers)
+        zone = ZoneInfo(hosted.business.timezone)
+        session = CallSession(
+            call_id=call_id,
+            transport=transport,
+            providers=hosted.providers,
+            config=hosted.config,
+            clips=hosted.clips,
+            tools=hosted.tools,
+            retriever=hosted.retriever,
+            transfers=hosted.transfers,
+            recorder=None if files is None else files.recorder,
+            observers=watching if files is None else (files.journal.observe, *watching),
+            pacer=self.pacer,
+            speakable=hosted.speakable,
+            voice=hosted.business.voice,
+            key_terms=hosted.key_terms,
+            wall_time=self._wall_clock(zone).isoformat(timespec="seconds"),
+            zone=hosted.business.timezone,
+        )
+        call = HostedCall(session, answer_sdp)
+        work = self._hold(call, session, files, hub)
+        task = asyncio.get_running_loop().create_task(work, name=f"call {call_id}")
+        self._running[call_id] = (call, task)
+        task.add_done_callback(lambda _: self._running.pop(call_id, None))
+        return call
+
+    async def _hold(self, call: HostedCall, session: CallSession, files: _Files | None, hub: CallHub) -> None:
+        """The call, then its files; whatever happens, whoever waits for its end is told."""
+        reason = "failed"
+        try:
+            ended = await session.run()
+            reason = ended.reason
+        except asyncio.CancelledError:
+            reason = "shutdown"
+            raise
+        except Exception:  # noqa: BLE001 - a bug ends one call, never the house
+            _log.exception("call %s failed", call.id)
+        finally:
+            if files is not None:
+                await asyncio.shield(files.close(hub))
+            call.closed(reason)
+
+
+class _Files:
+    """The files of one call. Raises DiskError when they cannot be created."""
+
+    def __init__(self, directory: Path, call_id: str, hosted: Hosted) -> None:
+        self._directory, self._call_id, self._business = directory, call_id, hosted.business.name
+        self.journal = FileJournal(directory / JOURNAL, call_id, hosted.config)
+        self.recorder = Recorder(directory / RECORDING)
+
+    async def close(self, hub: CallHub) -> None:
+        """Finish them. A disk that fails is logged: the call has ended all the same."""
+        at_us = round(asyncio.get_running_loop().time() * 1e6)
+        for closing in (self.journal.aclose(at_us), self.recorder.aclose()):
+            try:
+                await closing
+            except DiskError as error:
+                _log.warning("call %s: %s", self._call_id, error)
+        trace = build_trace(hub.view.reducer, call_id=self._call_id, business=self._business)
+        try:
+            await asyncio.to_thread(write_trace_files, self._directory, trace)
+        except OSError as error:
+            _log.warning("call %s: the trace could not be written: %s", self._call_id, error.strerror)
+
+
+class NoTransfers:
+    """`TransferDesk` where no telephone line is attached: nobody can be reached, and the caller is told so."""
+
+    async def transfer(self, target: str, *, call_id: str, reason: str) -> bool:
+        return False

@@ -1,0 +1,168 @@
+"""Puts a house together: business files, embedded models behind fallback chains, clips, knowledge, tools, services."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+
+from aivoice import __version__
+from aivoice.api.desk import BusinessInfo
+from aivoice.business.load import load_business
+from aivoice.business.local_service import Clock, local_service
+from aivoice.business.model import Business
+from aivoice.business.speakable import speakable
+from aivoice.business.tools import BusinessTools
+from aivoice.engine.breaker import BreakerRules
+from aivoice.engine.cascade import LlmCascade
+from aivoice.engine.cascade_stt import SttCascade
+from aivoice.engine.cascade_tts import TtsCascade
+from aivoice.engine.cascade_vad import VadCascade
+from aivoice.engine.session import Providers
+from aivoice.errors import InputError
+from aivoice.hosting.calls import Hosted, NoTransfers
+from aivoice.hosting.clip_store import cache_folder, make_clips
+from aivoice.knowledge.search import Knowledge
+from aivoice.providers.embedded.bundle import EmbeddedSet
+from aivoice.providers.inference import InferenceSettings
+from aivoice.providers.ports import Embedder
+from aivoice.providers.receptionist import Receptionist
+
+Progress = Callable[[str], None]
+MOST_KEY_TERMS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What runs: businesses by id, in the order given, and the models they share."""
+
+    hosted: Mapping[str, Hosted]
+    models: EmbeddedSet
+
+    def infos(self) -> list[BusinessInfo]:
+        return [hosted.info() for hosted in self.hosted.values()]
+
+
+@asynccontextmanager
+async def open_house(
+    paths: Sequence[Path],
+    *,
+    progress: Progress,
+    clock: Clock | None = None,
+    inference: InferenceSettings | None = None,
+    cache: Path | None = None,
+) -> AsyncGenerator[House]:
+    """Everything that calls need, while the block runs; bounded in ending (≤ 2 s).
+
+    clock: local wall clock of the businesses' services (tests fix it). cache: folder of made clips (None: the user's).
+    Raises BusinessFileError, MissingModelError, ProviderError or ServiceError: one line that says what to do.
+    """
+    businesses = [load_business(path) for path in paths]  # all are checked before anything slow begins
+    if not businesses:
+        raise InputError("no business file was named: give the path of a business.yaml", stage="business")
+    async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(EmbeddedSet.start(progress=progress, given=inference))
+        stt = SttCascade([models.stt])
+        tts = TtsCascade([models.tts])
+        vad = VadCascade([models.vad, models.vad_fallback])
+        for chain in (stt, tts, vad):
+            stack.push_async_callback(chain.aclose)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        hosted: dict[str, Hosted] = {}
+        for business in businesses:
+            url = await stack.enter_async_context(local_service(business, clock))
+            tools = BusinessTools(business, session, service_url=url)
+            identity = _identity(business, hosted)
+            llm = LlmCascade([Receptionist(business)], rules=BreakerRules(failures=1_000_000))
+            stack.push_async_callback(llm.aclose)
+            hosted[identity] = await host_business(
+                business,
+                identity=identity,
+                providers=Providers(stt, llm, tts, vad),
+                embedder=models.embedder,
+                tools=tools,
+                cache=cache or cache_folder(),
+                progress=progress,
+            )
+        yield House(hosted, models)
+
+
+async def host_business(
+    business: Business,
+    *,
+    identity: str,
+    providers: Providers,
+    embedder: Embedder | None,
+    tools: BusinessTools | None,
+    cache: Path | None,
+    progress: Progress,
+) -> Hosted:
+    """One business: its clips spoken, its knowledge indexed."""
+    say = speakable(business.lexicon)
+
+    def told(done: int, of: int) -> None:
+        if done in (1, of) or done % 10 == 0:
+            progress(f"{business.name}: {done} of {of} sentences spoken")
+
+    progress(f"{business.name}: indexing its knowledge")
+    knowledge, clips = await asyncio.gather(
+        Knowledge.build((*business.facts(), *business.documents), embedder),
+        make_clips(
+            providers.tts,
+            business.clips(),
+            say,
+            voice=business.voice,
+            release=__version__,
+            cache=cache,
+            progress=told,
+        ),
+    )
+    config = replace(business.call_config(), retrieval=True, tts_streams_text=providers.tts.streams_text)
+    return Hosted(
+        id=identity,
+        business=business,
+        config=config,
+        providers=providers,
+        clips=clips,
+        tools=tools,
+        retriever=knowledge,
+        transfers=NoTransfers(),
+        speakable=say,
+        key_terms=key_terms(business),
+    )
+
+
+def key_terms(business: Business) -> tuple[str, ...]:
+    """Words that recognition should favour: the name, what is sold, whom callers ask for. In the file's order."""
+    terms = [business.name, *(price.item for price in business.prices), *(item.name for item in business.transfers)]
+    terms.extend(business.lexicon)
+    return tuple(dict.fromkeys(terms))[:MOST_KEY_TERMS]
+
+
+def _identity(business: Business, taken: Mapping[str, Hosted]) -> str:
+    """A short name for addresses: the file's folder, made unique."""
+    base = re.sub(r"[^a-z0-9]+", "-", business.path.resolve().parent.name.lower()).strip("-") or "business"
+    identity, number = base, 2
+    while identity in taken:
+        identity, number = f"{base}-{number}", number + 1
+    return identity
+
+
+def examples_folder() -> Path | None:
+    """The examples of the source checkout, where there is one."""
+    folder = Path(__file__).resolve().parents[3] / "examples"
+    return folder if folder.is_dir() else None
+
+
+def example_files() -> list[Path]:
+    """The example businesses, the dental practice first. Raises InputError where there are none."""
+    folder = examples_folder()
+    found = sorted(folder.glob("*/business.yaml"), reverse=True) if folder is not None else []
+    if not found:
+        raise InputError("no business file was named, and the examples are not here: give a business.yaml", stage="cli")
+    return found
