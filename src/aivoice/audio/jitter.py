@@ -3,7 +3,7 @@
 Pure: no clock, no I/O; `now` (seconds, any monotonic origin) is passed in. How it decides:
 
 - Transit time of a packet = arrival − timestamp. Over the last `window` packets the smallest is the path's floor; the
-  chosen quantile above that floor, plus a margin, is the target delay.
+  chosen quantile above that floor, plus a margin, is the target delay. Packets that arrive together count once.
 - A packet is decoded when it is wanted. If later ones have come and its own time (target) is up, it is taken for lost:
   restored from the copy in the packet after it (in-band FEC), else concealed.
 - If nothing has come at all, concealment runs and the buffer holds its place: audio that then arrives late is still
@@ -34,6 +34,7 @@ _BACKWARD = 2 * SAMPLE_RATE
 _FORWARD = 10 * SAMPLE_RATE
 _PLC_LIMIT = 200 * _MS
 _RETARGET_EVERY = 5
+_BURST_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class JitterBuffer:
         self._since_scale = 0
         self._transits: deque[float] = deque()
         self._sorted: list[float] = []
+        self._last_arrival = -1.0
         self._floor = 0.0
         self._target = 0.0
         self._untargeted = 0
@@ -149,7 +151,7 @@ class JitterBuffer:
         self._started = True
 
     def _store(self, media: int, sequence: int, payload: bytes, now: float) -> None:
-        self._observe(now * SAMPLE_RATE - media)
+        self._observe(now * SAMPLE_RATE - media, now)
         if media in self._packets:
             self.stats.duplicates += 1
             return
@@ -165,7 +167,14 @@ class JitterBuffer:
         insort(self._order, media)
         self._packets[media] = (sequence, payload)
 
-    def _observe(self, transit: float) -> None:
+    def _observe(self, transit: float, now: float) -> None:
+        burst, self._last_arrival = now - self._last_arrival < _BURST_S, now
+        if burst and self._transits:
+            # A stall ends in a burst: that is one event, or a single hiccup would hold the delay up for seconds.
+            if transit <= self._transits[-1]:
+                return
+            old = self._transits.pop()
+            del self._sorted[bisect_left(self._sorted, old)]
         self._transits.append(transit)
         insort(self._sorted, transit)
         if len(self._transits) > self._config.window:

@@ -14,10 +14,10 @@ import av
 import av.audio
 import numpy as np
 import numpy.typing as npt
+import soxr  # pyright: ignore[reportMissingTypeStubs]
 from av.error import FFmpegError
 
 from aivoice.audio.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
-from aivoice.audio.resample import Resampler
 from aivoice.errors import InputError
 
 DEFAULT_MAX_S = 1_800.0
@@ -46,14 +46,14 @@ def _check_head(path: Path) -> None:
         raise _bad(path, "is not a WAV file", "convert it, e.g. `ffmpeg -i INPUT out.wav`", "wav_not_wav")
 
 
-def _mono(frame: av.audio.AudioFrame) -> bytes:
+def _mono(frame: av.audio.AudioFrame) -> npt.NDArray[np.int16]:
     """s16 mono samples of a decoded frame, channels averaged."""
     data = cast("npt.NDArray[np.int16]", frame.to_ndarray())
     channels = frame.layout.nb_channels
     if channels == 1:
-        return data.tobytes()
+        return data.reshape(-1)
     interleaved = data.reshape(-1, channels).astype(np.int32)
-    return (interleaved.sum(axis=1) // channels).astype("<i2").tobytes()
+    return (interleaved.sum(axis=1) // channels).astype(np.int16)
 
 
 def iter_wav(path: Path | str, *, max_seconds: float = DEFAULT_MAX_S) -> Iterator[bytes]:
@@ -81,7 +81,7 @@ def _plain(path: Path) -> Iterator[bytes] | None:
     """Pieces of a file that already is 16 kHz mono s16le, without a decoder's memory; None for any other."""
     try:
         reader = wave.open(str(path), "rb")  # noqa: SIM115 - closed by the generator or just below
-    except (wave.Error, EOFError, struct.error):
+    except (wave.Error, EOFError, struct.error, RuntimeError):  # the last: a chunk longer than its file
         return None
     if (reader.getnchannels(), reader.getsampwidth(), reader.getframerate()) != (1, 2, SAMPLE_RATE) or (
         reader.getnframes() * 2 > path.stat().st_size
@@ -103,14 +103,17 @@ def _converted(path: Path) -> Iterator[bytes]:
             if not container.streams.audio:
                 raise _bad(path, "has no audio", "record some audio into it", "wav_empty")
             stream = container.streams.audio[0]
+            rate: int = getattr(stream, "rate", 0) or 0
+            if not 1_000 <= rate <= 768_000:
+                raise _bad(path, f"claims a sample rate of {rate} Hz", "record or convert it again", "wav_damaged")
             width = av.AudioResampler(format="s16")  # width only: rate and layout stay
-            rate = Resampler(stream.rate, SAMPLE_RATE, quality="HQ")
+            convert = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="int16", quality="HQ")
             for frame in container.decode(stream):
                 for whole in width.resample(frame):
-                    if piece := rate.push(_mono(whole)):
-                        yield piece
-            if rest := rate.push(b"", last=True):
-                yield rest
+                    piece = convert.resample_chunk(_mono(whole))
+                    if len(piece):
+                        yield piece.astype("<i2", copy=False).tobytes()
+            yield convert.resample_chunk(np.zeros(0, np.int16), last=True).astype("<i2", copy=False).tobytes()
     except FFmpegError as error:
         raise _bad(path, f"is damaged ({error.strerror})", "record or convert it again", "wav_damaged") from None
 

@@ -89,9 +89,7 @@ def test_an_exception_harms_only_its_own_tick(loop: ScriptedLoop, pacer: Pacer) 
     assert pacer.lateness.errors >= 49
 
 
-def test_exception_text_is_not_logged(
-    loop: ScriptedLoop, pacer: Pacer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_exception_text_is_not_logged(loop: ScriptedLoop, pacer: Pacer, caplog: pytest.LogCaptureFixture) -> None:
     def bad() -> None:
         raise ValueError("caller words")
 
@@ -101,9 +99,7 @@ def test_exception_text_is_not_logged(
     assert "caller words" not in caplog.text
 
 
-def test_removed_handles_never_tick_again_and_an_empty_pacer_holds_no_timer(
-    loop: ScriptedLoop, pacer: Pacer
-) -> None:
+def test_removed_handles_never_tick_again_and_an_empty_pacer_holds_no_timer(loop: ScriptedLoop, pacer: Pacer) -> None:
     ticks: list[int] = []
     handles = [pacer.add(lambda n=n: ticks.append(n)) for n in range(30)]
 
