@@ -33,7 +33,7 @@ UNDERRUN_S = 0.070
 class Plan:
     """What one call is to do.
 
-    paused, revised: share of the utterances of that kind. reply_words: how long replies are. whole_clauses: the voice
+    paused, revised, spelled: share of the utterances of that kind. reply_words: how long replies are. whole_clauses: the voice
     takes whole clauses. fault: what fails during the second turn of a `fault` call. warmup: first turns not measured.
     """
 
@@ -42,6 +42,7 @@ class Plan:
     seed: int = 1
     paused: float = 0.0
     revised: float = 0.0
+    spelled: float = 0.0
     pause_ms: tuple[int, int] = (300, 800)
     reply_words: int = 10
     whole_clauses: bool = False
@@ -53,8 +54,10 @@ class Plan:
 class Turn:
     """One utterance and what the caller heard of the engine from its onset to the next one's. Times in seconds.
 
-    sound: first audible frame of anything, a filler too; paced: of a reply; offered: the same before the pacer.
+    sound: first audible frame of anything, a filler too; after: the same after the end; paced: of a reply; offered:
+    the same before the pacer. early: the reply was heard before the utterance was over.
     over_reply: the reply that was being said at the onset, with quiet, resumed, hole_s, lost and repeated words.
+    heard_words, history_words: of that reply, what was played and what the engine's history says (None: not asked).
     """
 
     number: int
@@ -64,6 +67,7 @@ class Turn:
     end: float = 0.0
     offered: float | None = None
     sound: float | None = None
+    after: float | None = None
     paced: float | None = None
     early: bool = False
     requests: int = 0
@@ -77,16 +81,19 @@ class Turn:
     other_reply: bool = False
     lost_words: int = 0
     repeated_words: int = 0
+    heard_words: int | None = None
+    history_words: int | None = None
 
 
 @dataclass(slots=True)
 class CallResult:
-    """All turns of a call and how late each paced frame was against its reply's own 20 ms grid."""
+    """All turns of a call, how late each paced frame was against its stretch's own 20 ms grid, and what was noted."""
 
     turns: list[dict[str, Any]]
     lateness_ms: list[float]
     requests: int
     ended_by_agent: bool
+    noted_ms: dict[str, list[float]]
 
 
 class Call:
@@ -109,6 +116,7 @@ class Call:
         self._played: dict[int, Counter[tuple[int, int]]] = {}
         self._grid: list[float] = []
         self._lateness: list[float] = []
+        self._noted: dict[str, list[float]] = {}
         self._faulty = False
         self._gone = False
         self._next_tick = 0.0
@@ -132,6 +140,25 @@ class Call:
         if tag is None or tag[0] == turn.over_reply:
             return
         turn.offered = self._loop.time()
+
+    def prompted(self, assistant: str | None) -> None:
+        """A request was made whose newest assistant message is `assistant`: does it say what was heard?"""
+        turn = self._turn
+        if turn is None or not turn.over_reply or turn.heard_words is not None or assistant is None:
+            return
+        said = assistant.partition("[interrupted")[0].split()
+        places = {place for word in said for place in [self.replies.locate(word)] if place[0] == turn.over_reply}
+        played = self._played.get(turn.over_reply, Counter[tuple[int, int]]())
+        frames = range(stages.WORD_FRAMES)
+        heard = sum(
+            sum(1 for frame in frames if played[(word, frame)]) * 2 >= stages.WORD_FRAMES
+            for word in range(self.plan.reply_words)
+        )
+        turn.heard_words, turn.history_words = heard, len(places)
+
+    def took(self, what: str, seconds: float) -> None:
+        """Note a duration that only the engine knows, in ms under `what`."""
+        self._noted.setdefault(what, []).append(seconds * 1000)
 
     def offered_reply(self) -> None:
         """A reply's first audio was handed to the pacer (for engines that hand over whole clips)."""
@@ -163,6 +190,8 @@ class Call:
 
     def _hear(self, turn: Turn, tag: tuple[int, int, int] | None, now: float) -> None:
         same = tag is None or (turn.over_reply != 0 and tag[0] == turn.over_reply)
+        if turn.end and turn.after is None:
+            turn.after = now
         if turn.over_reply and same:
             gap = now - self._last_loud
             if turn.quiet is not None and now - turn.quiet < UNDERRUN_S:
@@ -213,12 +242,14 @@ class Call:
         """What was measured so far."""
         self._close_grid()
         turns = [asdict(turn) for turn in self._turns[self.plan.warmup :]]
-        return CallResult(turns, self._lateness, len(self.replies.made), self._gone)
+        return CallResult(turns, self._lateness, len(self.replies.made), self._gone, self._noted)
 
     def _kind(self, index: int) -> UtteranceKind:
         roll = self._rng.random()
         if self.plan.scenario in ("backchannel", "cough") and index % 2:
             return "cough" if self.plan.scenario == "cough" else "backchannel"
+        if roll < self.plan.spelled:
+            return "spelled"
         if roll < self.plan.paused:
             return "paused"
         return "revised" if roll < self.plan.paused + self.plan.revised else "clean"

@@ -139,6 +139,7 @@ class FixedLlm:
 
     async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
         said: list[str] = []
+        self._call.prompted(next((m.text for m in reversed(request.messages) if m.role == "assistant"), None))
         for message in reversed(request.messages):
             if message.role == "assistant":
                 break
@@ -236,13 +237,19 @@ class Clips:
         return self._made.get(key)
 
 
-class OfferedTap:
-    """An observer that notes when a reply's first audio is handed to the pacer: its clip is queued and has audio."""
+class Tap:
+    """An observer that times what only the engine can tell.
+
+    Offered: a reply's first audio is handed to the pacer (its clip is queued and has audio). Decided: from the first
+    interim with words, while the agent is held for the caller's voice, to the decision to stop or to carry on.
+    """
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._queued: set[int] = set()
         self._sounding: set[int] = set()
+        self._held = False
+        self._words_at = 0
 
     def __call__(self, at_us: int, item: e.Event | c.Command) -> None:
         match item:
@@ -254,6 +261,14 @@ class OfferedTap:
                 self._sounding.add(item.attempt)
                 if item.attempt in self._queued:
                     self._call.offered_reply()
+            case c.Hold():
+                self._held, self._words_at = True, 0
+            case e.Heard() if self._held and item.text and not self._words_at:
+                self._words_at = at_us
+            case c.Stop() | c.Resume() if self._held:
+                if self._words_at:
+                    self._call.took("decided", (at_us - self._words_at) / 1_000_000)
+                self._held = False
             case _:
                 pass
 
@@ -296,7 +311,7 @@ async def start(call: Call, settings: dict[str, Any]) -> Stop:
         config=config,
         clips=clips,
         recorder=recorder,
-        observers=([journal.observe] if journal else []) + [OfferedTap(call)],
+        observers=([journal.observe] if journal else []) + [Tap(call)],
         pacer=pacer,
     )
 

@@ -156,6 +156,8 @@ class _LlmStream(llm.LLMStream):
     async def _run(self) -> None:
         call = self._llm.call  # type: ignore[attr-defined]
         said: list[str] = []
+        assistant = (i.text_content for i in reversed(self._chat_ctx.items) if i.type == "message" and i.role == "assistant")
+        call.prompted(next(assistant, None))
         for item in reversed(self._chat_ctx.items):
             if item.type != "message" or item.role != "user":
                 if item.type == "message" and item.role == "assistant":

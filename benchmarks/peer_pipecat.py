@@ -169,7 +169,11 @@ class FixedLlm(LLMService):
             await self.push_frame(frame, direction)
             return
         said: list[str] = []
-        for message in reversed(frame.context.messages):
+        messages = frame.context.messages
+        self._call.prompted(
+            next((str(m.get("content")) for m in reversed(messages) if m.get("role") == "assistant"), None)
+        )
+        for message in reversed(messages):
             if message.get("role") == "assistant":
                 break
             if message.get("role") == "user":

@@ -48,7 +48,7 @@ _TAIL = struct.pack("<hh", LOUD, -LOUD) * ((FRAME_SAMPLES - 4) // 2)
 
 # ---------------------------------------------------------------- what the caller says
 
-UtteranceKind = Literal["clean", "paused", "revised", "backchannel", "cough"]
+UtteranceKind = Literal["clean", "paused", "revised", "spelled", "backchannel", "cough"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,15 @@ _SENTENCES = tuple(
     when is the next free slot with doctor brown
     """.strip().splitlines()
 )
+_SPELLED = (
+    "my number is | five five five | oh one two | three four five six",
+    "you can reach me at | oh seven seven | nine one two | eight six | four four oh",
+    "the card number is | four one one one | two two eight nine | seven three oh one | one two three four",
+    "it's anna dot | miller at | example dot | com",
+    "my e mail is j | dot | weber at | mail dot | com",
+    "the code is | seven nine | four oh | six",
+)
+"""Numbers and addresses given piece by piece; the bars are pauses."""
 _MISHEARINGS = ("monday", "morning", "office", "price", "visit", "doctor", "free", "water", "today", "number")
 
 
@@ -142,6 +151,8 @@ def make_utterance(rng: random.Random, number: int, kind: UtteranceKind, pause_m
     if kind == "backchannel":
         words = (Word(rng.choice(("mm-hm", "yeah", "okay")), 0, 400),)
         return Utterance(number, kind, words, ((0, 400),))
+    if kind == "spelled":
+        return _spelled(rng, number, pause_ms)
     texts = rng.choice(_SENTENCES).split()
     if kind == "paused":
         cut = rng.randrange(1, len(texts))
@@ -156,6 +167,18 @@ def make_utterance(rng: random.Random, number: int, kind: UtteranceKind, pause_m
         index = rng.choice((len(words) - 1, rng.randrange(len(words))))
         misheard = ((index, rng.choice([word for word in _MISHEARINGS if word != words[index].text])),)
     return Utterance(number, kind, words, ((0, words[-1].end_ms),), misheard)
+
+
+def _spelled(rng: random.Random, number: int, pause_ms: tuple[int, int]) -> Utterance:
+    words: tuple[Word, ...] = ()
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for group in rng.choice(_SPELLED).split("|"):
+        timed = _timed_words(rng, group.split(), at)
+        words += timed
+        spans.append((at, timed[-1].end_ms))
+        at = timed[-1].end_ms + rng.randrange(pause_ms[0] // FRAME_MS, pause_ms[1] // FRAME_MS + 1) * FRAME_MS
+    return Utterance(number, "spelled", words, tuple(spans))
 
 
 def caller_frame(utterance: Utterance, offset_ms: int) -> bytes:

@@ -167,10 +167,12 @@ class Pacer:
         self._timer = self._loop.call_at(self._time_of(step), self._wake)
 
     def _move(self, entry: _Entry, by_s: float) -> float:
+        now_step = self._step_at(self._loop.time())
         steps = max(-SLOTS + 1, min(SLOTS - 1, int(by_s / STEP_S)))
+        # The past cannot be ticked in: between two ticks less room is left for earlier.
+        steps = max(steps, min(0, now_step + 1 - entry.due))
         if not entry.live or steps == 0:
             return 0.0
-        now_step = self._step_at(self._loop.time())
         wanted = entry.due + steps
         self._slots[entry.slot].remove(entry)
         entry.slot = wanted % SLOTS

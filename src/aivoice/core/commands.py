@@ -47,7 +47,7 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Synthesise (more) source text of the clip `attempt`; `final`: no more text. → ClipAudio, ClipReady. Plays nothing."""
+    """Synthesise (more) source text of the clip `attempt`; `final`: no more text. → ClipAudio, ClipReady. Silent."""
 
     turn: int
     attempt: int
@@ -102,7 +102,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """→ ToolAccepted?, ToolEnded. key: for idempotency. side_effects: survives barge-in and hang-up within its limit."""
+    """→ ToolAccepted?, ToolEnded. key: idempotency. side_effects: survives barge-in and hang-up within its limit."""
 
     turn: int
     attempt: int

@@ -151,7 +151,7 @@ class CallConfig:
 
     Those missing come from DEFAULT_CLIPS; ``filler.<tool>`` bridges that tool.
     tts_streams_text: clauses may be pushed word by word. max_call: the call ends politely at this age.
-    patience: after so many failed turns in a row the call is handed over or ended politely.
+    goodbye_wait: the line closes then even if the goodbye was not heard to its end. patience: after so many failed turns in a row the call is handed over or ended politely.
     """
 
     system: str = ""
@@ -173,6 +173,7 @@ class CallConfig:
     history_words: int = 6_000
     max_call: int = 30 * 60_000
     transfer_wait: int = 30_000
+    goodbye_wait: int = 15_000
     patience: int = 3
 
     def clip_text(self, key: str) -> str:

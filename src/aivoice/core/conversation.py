@@ -57,7 +57,8 @@ class Decided:
 
 @dataclass(slots=True)
 class Conversation:
-    """turn: number of the last decided turn. idle_since: since when neither side has anything going, in µs.
+    """turn: number of the last decided turn. closing: why we are saying goodbye, since `closing_at`.
+    idle_since: since when neither side has anything going, in µs.
 
     heard_at, heard_end: when the last words came (µs) and up to which sample of the caller they reach.
     """
@@ -74,7 +75,8 @@ class Conversation:
     answered_at: int = 0
     up: bool = False
     ended: bool = False
-    closing: bool = False
+    closing: str = ""
+    closing_at: int = 0
     deaf: bool = False
     contest: Contest | None = None
     transferring: Transferring | None = None
@@ -229,7 +231,7 @@ class Conversation:
         self.mouth.notice(self.turn, (clip,), now, After("transfer", target, reason), firm=True, first=marks)
 
     def _end_reply(self, why: str) -> None:
-        reply = self.committed()
+        reply, self.contest = self.committed(), None
         if reply is not None and (reply.begun() or reply.tools):
             self.mouth.interrupt(why)
         else:
@@ -237,7 +239,8 @@ class Conversation:
 
     def close(self, clip: str, reason: str, now: int) -> None:
         """Say goodbye with a ready-made clip, then end the call."""
-        self.contest, self.closing, self.transferring = None, True, None
+        self.contest, self.transferring = None, None
+        self.closing, self.closing_at = reason, now
         if self.mouth.reply is not None:
             self._end_reply(reason)
         self.ears.forget(self.heard_end)

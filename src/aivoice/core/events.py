@@ -263,7 +263,7 @@ class ToolAccepted:
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
-    """Ends a `RunTool`. outcome: ``ok`` (result: JSON text), ``failed`` (surely not done), ``unknown`` (perhaps done)."""
+    """Ends a `RunTool`. outcome: ``ok`` (result: JSON text), ``failed`` (surely not done), ``unknown``."""
 
     turn: int
     attempt: int

@@ -39,6 +39,15 @@ def _reach_max_call(talk: Conversation, now: int) -> None:
     talk.close("limit", "max_call_length", now)
 
 
+def _goodbye(talk: Conversation) -> int | None:
+    """A goodbye that cannot be spoken must not keep the line open."""
+    return talk.closing_at + talk.config.goodbye_wait * MS if talk.closing else None
+
+
+def _hang_up(talk: Conversation, now: int) -> None:
+    talk.finish(talk.closing)
+
+
 def _lease(talk: Conversation) -> int | None:
     return None if talk.closing else talk.lease.deadline()
 
@@ -378,6 +387,7 @@ def _prompt_again(talk: Conversation, now: int) -> None:
 
 RULES: tuple[Rule, ...] = (
     Rule("max_call", _max_call, _reach_max_call),
+    Rule("goodbye", _goodbye, _hang_up),
     Rule("no_credit", _no_credit, _end_for_credit),
     Rule("lease", _lease, _renew_lease),
     Rule("transfer", _transfer, _give_up_transfer),

@@ -218,7 +218,6 @@ class SpanPlayout:
             self._current, self._position = self._queue.popleft(), 0
             if self._current.samples:
                 self._emit(e.PlayoutStarted(self._current.turn, self._current.attempt))
-            return self._sound_on()
         self._sound_on()
 
     def _sound_on(self) -> None:

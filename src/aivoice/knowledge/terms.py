@@ -5,21 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
 
 STOP = frozenset(
-    """a about actually after again all also am an and any anybody anyone anything are as ask at be because been before being
-    both but by call called calling can could did do does doing done don't each else even ever every few for from get gets
-    getting give go goes going gonna good got guess guys had has have having he hello hello her here hey hi him his how i
-    i'd i'll i'm i've if in into is isn't it it's its just kind know let like little look looking lot many may maybe me mean
-    might mine more most much my myself need needs no not now of off oh ok okay on one only or other our out over own people
-    per please possible probably quick question really right said same say see she should so some somebody someone something
-    sorry still such sure take takes taking tell than thank thanks that that's the their them then there there's these they
-    thing things think this those through to today too uh um under until up us use used using very wait want wanted wants was
-    way we we're well were what what's when where whether which while who who's why will with wonder wondering would yeah yes
-    yet you you'd you're your yours offer offers provide provides available guy new kinda bring brings able long stuff first
-    """.split()
+    ["a", "about", "actually", "after", "again", "all", "also", "am", "an", "and", "any", "anybody", "anyone", "anything", "are", "as", "ask", "at", "be", "because", "been", "before", "being", "both", "but", "by", "call", "called", "calling", "can", "could", "did", "do", "does", "doing", "done", "don't", "each", "else", "even", "ever", "every", "few", "for", "from", "get", "gets", "getting", "give", "go", "goes", "going", "gonna", "good", "got", "guess", "guys", "had", "has", "have", "having", "he", "hello", "hello", "her", "here", "hey", "hi", "him", "his", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "isn't", "it", "it's", "its", "just", "kind", "know", "let", "like", "little", "look", "looking", "lot", "many", "may", "maybe", "me", "mean", "might", "mine", "more", "most", "much", "my", "myself", "need", "needs", "no", "not", "now", "of", "off", "oh", "ok", "okay", "on", "one", "only", "or", "other", "our", "out", "over", "own", "people", "per", "please", "possible", "probably", "quick", "question", "really", "right", "said", "same", "say", "see", "she", "should", "so", "some", "somebody", "someone", "something", "sorry", "still", "such", "sure", "take", "takes", "taking", "tell", "than", "thank", "thanks", "that", "that's", "the", "their", "them", "then", "there", "there's", "these", "they", "thing", "things", "think", "this", "those", "through", "to", "today", "too", "uh", "um", "under", "until", "up", "us", "use", "used", "using", "very", "wait", "want", "wanted", "wants", "was", "way", "we", "we're", "well", "were", "what", "what's", "when", "where", "whether", "which", "while", "who", "who's", "why", "will", "with", "wonder", "wondering", "would", "yeah", "yes", "yet", "you", "you'd", "you're", "your", "yours", "offer", "offers", "provide", "provides", "available", "guy", "new", "kinda", "able", "stuff", "accept", "accepts", "come", "comes", "put", "puts", "happen", "happens", "try", "let's", "work", "working", "works"]
 )
 
 # Words that callers and businesses use for the same thing. Each line is one meaning.
@@ -72,7 +63,7 @@ def stem(word: str) -> str:
     elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     for suffix in ("ments", "ment", "ations", "ation", "ings", "ing", "ers", "edly", "ed", "er", "ly", "ance", "ence"):
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+        if word.endswith(suffix) and len(word) - len(suffix) >= (5 if suffix.endswith("nce") else 3):
             word = word[: -len(suffix)]
             if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
                 word = word[:-1]
@@ -86,9 +77,20 @@ def fold(text: str) -> str:
     return "".join(character for character in flat if not unicodedata.combining(character))
 
 
+_SHORT_PREFIX = re.compile(r"\b([a-z]{1,2})-(?=[a-z])")
+_CHECKUP = re.compile(r"\bcheck[- ]up")
+_EMAIL = re.compile(r"\be-?mail address")
+
+
+def words(text: str) -> list[str]:
+    """Words as they are compared, before stemming: "e-mail" is "email", "same-day" is two words."""
+    flat = _EMAIL.sub("email", _CHECKUP.sub("checkup", fold(text)))
+    return _WORD.findall(_SHORT_PREFIX.sub(r"\1", flat).replace("-", " "))
+
+
 def terms(text: str) -> tuple[str, ...]:
     """The stems of the words that carry meaning, in order."""
-    return tuple(stem(word) for word in _WORD.findall(fold(text).replace("-", " ")) if word not in STOP)
+    return tuple(stem(word) for word in words(text) if word not in STOP)
 
 
 def _synonyms() -> dict[str, frozenset[str]]:
@@ -110,21 +112,52 @@ _INTENTS = (
 )  # fmt: skip
 
 
+_HOW = re.compile(r"\bhow (late|early|old|far|big|soon|often)\b")
+
+
 def query_terms(query: str) -> tuple[str, ...]:
     """The terms of a question, each once, with what its form asks for ("how much" → price)."""
-    found = list(terms(query))
     flat = " ".join(fold(query).split())
+    found = list(terms(_HOW.sub(" ", flat)))
     for pattern, extra in _INTENTS:
         if pattern.search(flat):
             found.extend(stem(word) for word in extra)
     return tuple(dict.fromkeys(found))
 
 
+def joined(query: str) -> tuple[tuple[str, str, str], ...]:
+    """Neighbouring words of a question as one word: ("weel", "chair", "weelchair"), for what was heard in pieces."""
+    pairs = [(one, two) for one, two in pairwise(words(query)) if one not in STOP or two not in STOP]
+    return tuple((stem(one), stem(two), stem(one + two)) for one, two in pairs)
+
+
+_SOUNDS = (
+    ("ph", "f"), ("gh", "f"), ("ck", "k"), ("wh", "w"), ("kn", "n"), ("wr", "r"), ("qu", "kw"), ("x", "ks"), ("ce", "se"),
+    ("ci", "si"), ("cy", "sy"), ("c", "k"), ("q", "k"), ("z", "s"), ("v", "f"), ("d", "t"), ("b", "p"), ("g", "k"),
+    ("j", "k"), ("y", "i"),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=65536)
+def sound(word: str) -> str:
+    """The consonants of a word as they sound, its first letter kept: "whiten" and "widen" are both "wtn"."""
+    text = word.removeprefix("h") if len(word) > 2 else word
+    for written, said in _SOUNDS:
+        text = text.replace(written, said)
+    key = text[:1] + re.sub(r"[aeiouhw]", "", text[1:])
+    return re.sub(r"(.)\1+", r"\1", key)
+
+
 @lru_cache(maxsize=65536)
 def likeness(one: str, other: str) -> float:
-    """Share of common letter pairs, 0…1 (Dice): how alike a misheard word is to a word of the business."""
-    if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 3:
+    """How alike a misheard word is to a word of the business, 0…1: 0.9 where they sound the same, else the share of
+    letter pairs in common (Dice)."""
+    if min(len(one), len(other)) < 3 or abs(len(one) - len(other)) > 3:
         return 0.0
+    if sound(one) == sound(other) and (
+        len(sound(one)) >= 3 or one[1:] == other or other[1:] == one or one[:2] == other[:2]
+    ):
+        return 0.9
     left = {one[at : at + 2] for at in range(len(one) - 1)}
     right = {other[at : at + 2] for at in range(len(other) - 1)}
-    return 2 * len(left & right) / (len(left) + len(right))
+    return 2 * len(left & right) / (len(left) + len(right)) if min(len(one), len(other)) >= 4 else 0.0

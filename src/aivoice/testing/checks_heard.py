@@ -66,23 +66,26 @@ class History:
         if self._current or (messages and messages[-1].role != "user"):
             return  # something is just being said: looked at next time
         told = [w for m in messages if m.role == "assistant" for w in _MARK.sub(" ", m.text).split()]
-        position = 0
+        positions = {0}  # how much of `told` the clips so far can account for
         for attempt in self._order:
             clip = self._clips[attempt]
-            source = clip.text.split()
             if clip.tainted:
                 return
-            heard = clip.heard if not clip.exact else len(source)
-            candidates = (heard,) if clip.exact else (heard + 1, heard, heard - 1)
-            for count in candidates:
-                if 0 <= count <= len(source) and told[position : position + count] == source[:count]:
-                    position += count
-                    break
-            else:
+            source = clip.text.split()
+            counts = (len(source),) if clip.exact else (clip.heard - 1, clip.heard, clip.heard + 1)
+            positions = {
+                position + count
+                for position in positions
+                for count in counts
+                if 0 <= count <= len(source) and told[position : position + count] == source[:count]
+            }
+            if not positions:
+                heard = len(source) if clip.exact else clip.heard
                 yield Violation(2, at, f"history differs from what was heard of clip {attempt} ({heard} words)")
                 return
-        if position != len(told):
-            yield Violation(2, at, f"history holds {len(told) - position} word(s) that were never heard")
+        if len(told) not in positions:
+            missing = len(told) - max(positions)
+            yield Violation(2, at, f"history holds {missing} word(s) that were never heard")
 
     def close(self, at: int) -> Iterable[Violation]:
         return ()

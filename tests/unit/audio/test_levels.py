@@ -37,7 +37,7 @@ def ffmpeg_loudness(pcm: bytes, rate: int) -> float:
 
 def noisy(seconds: float, level: float, seed: int, rate: int = 16_000) -> bytes:
     rng = np.random.default_rng(seed)
-    shape = np.repeat(rng.random(int(seconds * 5) + 1) ** 2, rate // 5)[: int(seconds * rate)]
+    shape = np.repeat(0.2 + 0.8 * rng.random(int(seconds * 5) + 1) ** 2, rate // 5)[: int(seconds * rate)]
     return np.clip(rng.normal(0, level, len(shape)) * shape, -32_768, 32_767).astype("<i2").tobytes()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aivoice.audio.pacer import MAX_CATCH_UP, LatenessStats, Pacer
 
@@ -187,3 +189,46 @@ def test_real_loop_keeps_the_rate() -> None:
 
     count, _ = asyncio.run(main())
     assert 23 <= count <= 26
+
+
+def test_a_call_can_choose_its_phase_and_shift_it(loop: ScriptedLoop, pacer: Pacer) -> None:
+    times: list[float] = []
+    others: list[float] = []
+    handle = pacer.add(lambda: times.append(loop.now), at=100.0071)
+    for _ in range(20):
+        pacer.add(lambda: others.append(loop.now))
+    loop.run_until(101.0)
+    assert round((times[0] - 100.0) * 1000) % 20 == 6
+    assert handle.shift(0.0041) == pytest.approx(0.004)
+    before = times[-1]
+    loop.run_until(102.0)
+    after = [t for t in times if t > before]
+    assert after[0] - before == pytest.approx(0.024)
+    assert all(round((t - 100.0) * 1000) % 20 == 10 for t in after)
+    assert handle.shift(-0.0081) == pytest.approx(-0.008)
+    assert handle.shift(0.001) == 0
+    last = after[-1]
+    loop.run_until(103.0)
+    later = [t for t in times if t > last]
+    assert later[0] - last == pytest.approx(0.012)
+    assert len(others) == pytest.approx(20 * 150, abs=20)
+    handle.remove()
+    assert handle.shift(0.004) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(-0.02, 0.02), st.integers(21, 60)), max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_shifts_never_lose_or_double_a_tick(moves: list[tuple[int, float, int]]) -> None:
+    loop = ScriptedLoop()
+    pacer = Pacer(loop)  # pyright: ignore[reportArgumentType]
+    times: list[list[float]] = [[] for _ in range(5)]
+    handles = [pacer.add(lambda n=n: times[n].append(loop.now)) for n in range(5)]
+    loop.run_until(100.05)
+    shifted = [0.0] * 5
+    for which, by, run in moves:
+        shifted[which] += handles[which].shift(by)
+        loop.run_until(loop.now + run / 1000)
+    loop.run_until(loop.now + 0.1)
+    for mine, moved in zip(times, shifted, strict=True):
+        # Each tick lies whole periods after the first, plus what was shifted: none was lost or doubled.
+        assert mine[-1] - mine[0] == pytest.approx(0.02 * (len(mine) - 1) + moved, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Questions callers ask, with the heading (its last part) of the passage that answers; None where the documents do not say.
+"""Questions callers ask, with the heading (its last part) of the passage that answers (several, separated by |); None where the documents do not say.
 
 MISHEARD are questions as a recogniser may write them over a telephone line. The dental set fitted the weights of
 `aivoice.knowledge.search`; the plumber's set never did: it is the held-out check.
@@ -31,7 +31,7 @@ DENTAL: tuple[Question, ...] = (
     ("how late can I cancel", "Cancelling and missed appointments"),
     ("is there parking", "Parking"),
     ("where can i park my car", "Parking"),
-    ("how do i find you", "Directions and how to find us"),
+    ("how do i find you", "Directions and how to find us|Address and location"),
     ("which exit do I take from the highway", "Directions and how to find us"),
     ("what is your address", "Address and location"),
     ("can i come by bus", "Bus and train"),
@@ -119,7 +119,7 @@ PLUMBING: tuple[Question, ...] = (
     ("what does a boiler service cost", "Annual boiler service"),
     ("how much for an emergency visit on sunday", "Emergency visit outside opening hours"),
     ("do you do camera inspections", "Camera inspection of a drain"),
-    ("do you install water heaters", "Water heaters"),
+    ("do you install water heaters", "Water heaters|Water heater installation"),
     ("which brands of water heater do you carry", "Water heaters"),
     ("do you repair leaking faucets", "Services"),
     ("can you fix a shower", "Services"),
@@ -166,8 +166,8 @@ PLUMBING: tuple[Question, ...] = (
 
 PLUMBING_MISHEARD: tuple[Question, ...] = (
     ("how much is the call out fee", "Call-out fee"),
-    ("do you clear block drains", "Drains"),
-    ("do you in stall water eaters", "Water heaters"),
+    ("do you clear block drains", "Drains|Services"),
+    ("do you in stall water eaters", "Water heaters|Water heater installation"),
     ("what's your ourly rate", "Hourly rate"),
     ("are you lysensed and insured", "Licence and insurance"),
     ("do you give free estimets", "Estimates"),

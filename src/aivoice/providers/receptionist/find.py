@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from aivoice.providers.receptionist.schema import Field, Option
-from aivoice.providers.receptionist.text import alike, distance, plain, stem, words
+from aivoice.providers.receptionist.text import alike, distance, plain, stem, word_set, words
 from aivoice.speech.found import Found
 from aivoice.speech.parse_dates import DateSpan, find_dates
 from aivoice.speech.parse_emails import Email, find_emails
@@ -122,27 +122,11 @@ _NAME_LEAD = re.compile(
     re.I,
 )
 _WITH_LETTER = re.compile(r"\bwith (?:a |an |one |two |double |just one |only one )*(?P<count>one|two|double|a|an) (?P<letter>[a-z])(?:'?s)?\b(?: (?:instead of|not) (?:a |an )?(?P<old>[a-z])\b)?", re.I)  # fmt: skip
-_NAME_NOISE = frozenset(
-    [
-        "fine",
-        "good",
-        "great",
-        "okay",
-        "ok",
-        "sure",
-        "yes",
-        "no",
-        "none",
-        "nobody",
-        "correct",
-        "right",
-        "thanks",
-        "speaking",
-        "please",
-        "sorry",
-        "it",
-        "that",
-    ]
+_NAME_NOISE = word_set(
+    """
+    wrong incorrect misspelled
+    fine good great okay ok sure yes no none nobody correct right thanks speaking please sorry it that
+    """
 )
 
 
@@ -152,7 +136,7 @@ def name(text: str, expected: bool, current: str) -> Found[str] | None:
     hit = _name(text[: lettered.start()] if lettered else text, expected=expected)
     if hit is not None and not expected and not hit.value.spelled and not _NAME_LEAD.search(text[: hit.start]):
         hit = None
-    if hit is not None and plain(hit.value.name) in _NAME_NOISE:
+    if hit is not None and set(plain(hit.value.name).split()) & _NAME_NOISE:
         hit = None
     if lettered:
         said_part = _similar_part(text[: lettered.start()], current, lettered["letter"].lower())
@@ -217,10 +201,16 @@ def free_text(text: str) -> str:
     return (body or text.strip(" ,."))[:300]
 
 
+_PLACE_LEAD = frozenset(
+    "i'm i am we're we are it's its at on by in is the address my that's uh um yes sure okay so located live".split()
+)
+
+
 def address(text: str, expected: bool) -> Found[str] | None:
     """A street address; when asked for, any place of two words or more ("exit 12 on the turnpike")."""
     hit = _address(text, expected=expected)
-    if hit is not None:
+    before = words(text[: hit.start]) if hit is not None else []
+    if hit is not None and (not expected or all(word in _PLACE_LEAD for word in before)):
         return hit
     body = free_text(text)
     body = re.sub(
@@ -302,7 +292,7 @@ def code(text: str, field: Field, expected: bool) -> Found[str] | None:
     out, first, last = "", -1, start
     for match in _CODE_TOKEN.finditer(text, start):
         word = match[0].lower()
-        piece = _code_piece(word)
+        piece = _code_piece(word, match[0])
         if not piece and word in ("dash", "hyphen", "space"):
             continue
         if not piece:
@@ -319,7 +309,7 @@ def code(text: str, field: Field, expected: bool) -> Found[str] | None:
     return Found(out.upper(), first, last)
 
 
-def _code_piece(word: str) -> str:
+def _code_piece(word: str, raw: str) -> str:
     if any(ch.isdigit() for ch in word):
         return word.replace("-", "")
     if word in _DIGIT_WORD and word != "o":
@@ -327,6 +317,8 @@ def _code_piece(word: str) -> str:
     spelled = numbers(word)
     if spelled and not spelled[0].value.ordinal and spelled[0].end == len(word):
         return str(int(spelled[0].value.value))
+    if len(word) <= 4 and word.isalpha() and (raw.isupper() or not re.search(r"[aeiouy]", word)) and len(word) > 1:
+        return word
     return word if len(word) == 1 else "".join(word.split("-")) if re.fullmatch(r"[a-z](-[a-z])+", word) else ""
 
 

@@ -144,8 +144,8 @@ def _score(
     score -= 3.0 * len(against) + 3.0 * len(mine)
     if shared == frozenset({"price"}) and shape.spec.side_effects:
         score -= 2.0
-    if asking:
-        score -= 1.5 if "free" not in shared else 0.0
+    if asking and shape.spec.side_effects and "free" not in shared:
+        score -= 1.5
     if not shape.spec.side_effects and "free" in own and "free" not in wanted and "book" in wanted:
         score -= 1.0
     return Intent(shape.name, score, explicit) if score >= ENOUGH else None

@@ -47,9 +47,9 @@ def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
         return _general(facts)
     if times and len(days) == 1:
         return _at(days[0], times[0], now, facts)
-    return " ".join(
-        _day(day, now, facts, current=current or (ends and not starts), ends=ends and not starts) for day in days[:2]
-    )
+    ends = ends and not starts
+    shut = bool(re.search(r"\bclosed\b", said)) and not re.search(r"\bopen\b", said)
+    return " ".join(_day(day, now, facts, current=current or ends, ends=ends, shut=shut) for day in days[:2])
 
 
 def _days_meant(text: str, today: dt.date, facts: Facts) -> tuple[tuple[dt.date, str], ...]:
@@ -105,7 +105,9 @@ def _again(now: dt.datetime, facts: Facts, today: dt.date) -> str:
     return f"open again {day_label(day, today)} at {spoken_time(start)}"
 
 
-def _day(target: tuple[dt.date, str], now: dt.datetime, facts: Facts, current: bool = False, ends: bool = False) -> str:
+def _day(
+    target: tuple[dt.date, str], now: dt.datetime, facts: Facts, current: bool = False, ends: bool = False, shut: bool = False
+) -> str:
     day, named = target
     spans = facts.spans(day)
     special = facts.day_name(day)
@@ -116,12 +118,12 @@ def _day(target: tuple[dt.date, str], now: dt.datetime, facts: Facts, current: b
     if not spans:
         after = dt.datetime.combine(day, dt.time(23, 59), now.tzinfo)
         again = _again(now if is_today else after, facts, now.date())
-        return f"No, we're closed {label}." + (f" We're {again}." if again else "")
+        return f"{'Yes' if shut else 'No'}, we're closed {label}." + (f" We're {again}." if again else "")
     if ends:
         return f"We close at {spoken_time(spans[-1][1])} {label}."
     if named and not special and not any(d == day for d, _, _ in facts.hours.special):
         return f"I have no special hours noted for {named}. On a usual {day:%A} we're open {spans_said(spans)}."
-    return f"Yes, {label} we're open {'' if spans_said(spans) == 'around the clock' else 'from '}{spans_said(spans)}."
+    return f"{'No' if shut else 'Yes'}, {label} we're open {'' if spans_said(spans) == 'around the clock' else 'from '}{spans_said(spans)}."
 
 
 def _now(now: dt.datetime, facts: Facts, spans: tuple[Span, ...], special: str) -> str:

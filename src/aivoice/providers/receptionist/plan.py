@@ -303,6 +303,10 @@ def _without_form(draft: Draft) -> None:
         draft.say("sorry_to_hear")
         draft.add(f"Would you like me to {shape.task}?")
         return
+    if state.last_done and re.search(r"\bagain\b|\banother time\b|\btwice\b", plain(turn.text)):
+        draft.say("already")
+        draft.say("anything_else")
+        return
     if turn.declined or turn.acts & {"no"}:
         draft.add("All right.")
         draft.say("anything_else")

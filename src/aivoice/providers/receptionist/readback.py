@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from aivoice.providers.receptionist.moments import clock_of, spoken_day, spoken_time
 from aivoice.providers.receptionist.reader import Values
-from aivoice.providers.receptionist.schema import Field, Shape
+from aivoice.providers.receptionist.schema import YOUR_NAME, Field, Shape
 from aivoice.providers.receptionist.text import humanise, listed
 
 
@@ -71,7 +71,10 @@ def spoken(item: Field, value: object, today: dt.date) -> str:
     match item.kind:
         case "date":
             day = day_in(value)
-            return spoken_day(day, today.year) if day else str(value)
+            if day is None:
+                return str(value)
+            said = spoken_day(day, today.year)
+            return said.partition(", ")[2] if item.past_ok else said
         case "time":
             time = clock_of(value)
             return spoken_time(time) if time else str(value)
@@ -110,11 +113,6 @@ def spoken_phone(digits: str) -> str:
     return digits
 
 
-_PERSONAL = frozenset(
-    {"name", "full name", "caller name", "customer name", "patient name", "client name", "guest name"}
-)
-
-
 def describe(shape: Shape, values: Values, today: dt.date) -> str:
     """Every value in one phrase: "cleaning, on Wednesday, November 25th at 3 pm, for Ana Lopez, phone number 555-010-4477"."""
     parts: list[str] = []
@@ -137,12 +135,12 @@ def describe(shape: Shape, values: Values, today: dt.date) -> str:
                 parts.append(f"at {text}")
             case "datetime" if single["datetime"] and not item.past_ok:
                 parts.append(f"on {text}")
-            case "name" if single["name"] and item.label in _PERSONAL:
+            case "name" if single["name"] and YOUR_NAME.fullmatch(item.label):
                 parts.append(f"for {text}")
             case "enum" if item.label in ("service", "type", "treatment", "job", "service type", "appointment type"):
                 parts.append(text)
             case "text" if item.name == "message":
                 parts.append(f"the message: {text}")
             case _:
-                parts.append(f"{item.label} {text}" if item.kind != "boolean" else f"{item.label}: {text}")
+                parts.append(f"{item.label}: {text}" if item.kind in ("boolean", "text") else f"{item.label} {text}")
     return ", ".join(parts)

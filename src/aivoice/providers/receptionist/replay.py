@@ -280,6 +280,9 @@ def _is_info(state: State, piece: str) -> bool:
     acts = acts_of(piece)
     if acts & {"message", "person"} and not acts & {"hours", "price"}:
         return False
+    looked_up = match_tool(piece, acts, state.shapes, True) if "hours" not in acts else None
+    if looked_up is not None and looked_up.explicit and _read_only(state, looked_up.tool):
+        return False
     if acts & _INFO:
         return True
     if "question" not in acts:
@@ -291,6 +294,11 @@ def _is_info(state: State, piece: str) -> bool:
     if REQUEST.search(plain(piece)) or dated or "other_time" in acts:
         return False
     return match_tool(piece, acts, state.shapes, dated) is None
+
+
+def _read_only(state: State, tool: str) -> bool:
+    shape = state.shape(tool)
+    return shape is not None and not shape.spec.side_effects
 
 
 def _wants_target(state: State, text: str) -> bool:
@@ -479,7 +487,7 @@ def _later_guesses(state: State, shape: Shape, turn: Turn, got: Extraction) -> N
     """Free text that could not be read twice is taken as it was said, so that no form runs in circles."""
     for name in state.asked:
         item = shape.field(name)
-        if item is None or name in state.values or any(p.field == name for p in got.problems) or turn.info:
+        if item is None or name in state.values or got.problems or got.values or turn.info:
             continue
         loose = item.kind in ("text", "address", "code") or (item.kind == "name" and state.attempts.get(name, 0) >= 2)
         body = find.free_text(turn.text)

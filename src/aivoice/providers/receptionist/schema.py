@@ -10,7 +10,7 @@ Never raises, whatever the schema: what cannot be asked by voice makes the shape
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from aivoice.core.prompt import ToolSpec
@@ -125,7 +125,17 @@ def shape_of(spec: ToolSpec) -> Shape:
     extra = cast("list[Any]", raw_keywords) if isinstance(raw_keywords, list) else []
     keywords = frozenset(part for word in extra if isinstance(word, str) for part in content(word))
     visit = bool(_VISIT.search(said)) and not _NO_VISIT.search(said)
+    if verb == "cancel":
+        fields = [_about_existing(item) for item in fields]
     return Shape(spec, tuple(fields), tuple(fixed), verb, task, keywords, visit, askable)
+
+
+def _about_existing(item: Field) -> Field:
+    """A cancellation asks for the day that is, not for one that would suit."""
+    if item.custom or item.kind not in ("date", "time", "datetime"):
+        return item
+    what = {"date": "day", "time": "time"}.get(item.kind, "day and time")
+    return replace(item, questions=(f"What {what} is it for?", f"Which {what} was it booked for?"))
 
 
 def _dict(value: object) -> Schema:
@@ -216,7 +226,7 @@ def _field(name: str, path: tuple[str, ...], prop: Schema, required: bool, defs:
     own = prop.get("x-question")
     asked = [own] if isinstance(own, str) else cast("list[Any]", own) if isinstance(own, list) else []
     asked = [item for item in asked if isinstance(item, str) and item.strip()]
-    wordings = tuple(dict.fromkeys([*asked, *_questions(kind, label, description, options)]))
+    wordings = tuple(dict.fromkeys([*asked, *_questions(kind, label, description, options, bool(_PAST.search(about)))]))
     hints = frozenset(stem(w) for w in words(spoken_name)) | frozenset(content(description)) - frozenset(
         {"caller", "format"}
     )
@@ -282,6 +292,8 @@ def _options(schema: Schema) -> tuple[Option, ...]:
             continue
         spoken = humanise(str(value)) if isinstance(value, str) else str(value).lower()
         more = synonyms.get(str(value))
+        same = [str(way) for way in cast("list[Any]", more)] if isinstance(more, list) else []
+        spoken = next((way for way in same if re.sub(r"\W", "", way) == re.sub(r"\W", "", spoken)), spoken)
         ways = (
             [spoken, *(str(word) for word in cast("list[Any]", more) if word)] if isinstance(more, list) else [spoken]
         )
@@ -318,7 +330,14 @@ def _label(name: str, description: str, kind: Kind) -> str:
             return name or _noun(description) or "detail"
 
 
-def _questions(kind: Kind, label: str, description: str, options: tuple[Option, ...]) -> tuple[str, ...]:
+YOUR_NAME = re.compile(r"((caller|customer|patient|client|guest|visitor|contact|diner|your) )?(full )?name")
+_OFFERED = re.compile(
+    r"\b(service|treatment|seating|size|colou?r|plan|package|room|table|menu|option|product|slot|time|day)\b"
+)
+_ABOUT = re.compile(r"^(?:short |brief )?(?:description|summary|details|explanation) of (?:the )?")
+
+
+def _questions(kind: Kind, label: str, description: str, options: tuple[Option, ...], past: bool) -> tuple[str, ...]:
     """Wordings to ask with, the best first, each different."""
     again = f"Could you tell me the {label}?"
     match kind:
@@ -326,26 +345,29 @@ def _questions(kind: Kind, label: str, description: str, options: tuple[Option, 
             return "What's your email address?", "Could you spell your email address for me?"
         case "phone":
             return "What's the best phone number for you?", "Could you give me the phone number, digit by digit?"
-        case "name" if label in ("name", "full name", "caller name", "customer name", "patient name", "client name"):
+        case "name" if YOUR_NAME.fullmatch(label):
             return f"May I have your {'full name' if 'full' in label else 'name'}?", "Could you spell your name for me?"
         case "date" if label == "day":
             return "What day would you like?", "Which day would suit you?"
         case "time" if label == "time":
             return "What time would you like?", "Which time would suit you?"
-        case "datetime" if label == "day and time":
+        case "datetime" if label == "day and time" or not past:
             return "What day and time would you like?", "When would suit you?"
         case "boolean":
             return boolean_question(label, description), f"{label.capitalize()}: yes or no?"
         case "enum":
             menu = listed_options(options)
+            wish = "would you like" if _OFFERED.search(label) else "is it"
             return (
-                f"Which {label} would you like{': ' + menu if len(options) <= 4 else ''}?",
+                f"Which {label} {wish}{': ' + menu if len(options) <= 4 else ''}?",
                 f"For the {label}, I have {menu}. Which one?",
             )
         case "integer" if (noun := _noun(description)).startswith("number of "):
             return f"How many {noun.removeprefix('number of ')}?", again
         case _:
             noun = _noun(description)
+            if _ABOUT.match(noun) and not re.match(r"(what|how|why|where)", noun := _ABOUT.sub("", noun)):
+                return f"Could you describe the {noun.removeprefix('your ')}?", again
             if re.match(r"(what|where|why|how|which|when|who|whether)\b", noun):
                 return f"Could you tell me {_second_person(noun)}?", again
             your = noun.startswith("your ")

@@ -106,6 +106,11 @@ def question_for(draft: Draft, item: Field) -> str:
     digits = str(draft.state.values.get(f"{item.name}|digits", ""))
     if item.kind == "phone" and digits:
         return f"I have {' '.join(digits)} so far; what's the rest of the phone number?"
+    if item.kind == "datetime" and not item.custom and not item.past_ok:
+        if f"{item.name}|date" in draft.state.values:
+            return draft.voice.choose(("What time would you like?", "Which time would suit you?"), first=True)
+        if f"{item.name}|time" in draft.state.values:
+            return draft.voice.choose(("What day would you like?", "Which day would suit you?"), first=True)
     wordings = item.questions[tries % len(item.questions) :] + item.questions[: tries % len(item.questions)]
     return draft.voice.choose(wordings, first=True)
 
@@ -192,6 +197,8 @@ def read_back(draft: Draft, shape: Shape) -> None:
     if state.fresh and state.turn.changed and not draft.parts:
         draft.say("changed")
     lead = draft.voice.say("readback")
+    if shape.verb in ("cancel", "reschedule", "move", "change") and body:
+        lead = f"{lead} {shape.task}:"
     intro = f"{lead} {body}." if body else f"{lead} {shape.task}."
     draft.add(intro)
     draft.add(draft.voice.choose(confirm_questions(shape)))
