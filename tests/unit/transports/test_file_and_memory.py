@@ -16,7 +16,9 @@ from aivoice.audio.pacer import Pacer
 from aivoice.audio.wav import read_wav, write_wav
 from aivoice.errors import InputError
 from aivoice.testing.virtual_time import run_virtual
+from aivoice.testing.webrtc_probe import babble
 from aivoice.transports import rtp
+from aivoice.transports.echo_cancelled import EchoCancelled
 from aivoice.transports.file import FileTransport
 from aivoice.transports.memory import MemoryTransport, frames_source
 
@@ -213,3 +215,38 @@ def test_a_key_is_read_once_though_its_packets_repeat_and_get_lost() -> None:
     assert reader.read(rtp.Packet(126, 1, 13, 9, b"")) is None
     with pytest.raises(ValueError, match="not a key"):
         rtp.keypad_press("12", step=960)
+
+
+# ---------------------------------------------------------------- echo
+
+
+@pytest.mark.allow_leaks("livekit's native library keeps two sockets for as long as the process lives")
+def test_a_speakerphone_hears_itself_no_more() -> None:
+    agent = [babble(6.0, 1)[at : at + FRAME_BYTES] for at in range(0, 192_000, FRAME_BYTES)]
+    delay = 6  # frames
+
+    async def body() -> None:
+        pacer = Pacer(asyncio.get_running_loop())
+        written: list[bytes] = []
+
+        def microphone() -> bytes | None:
+            at = len(written) - delay
+            if at >= len(agent) - delay:
+                return None
+            echo = np.frombuffer(written[at], "<i2") // 4 if at >= 0 else np.zeros(320, "<i2")
+            return echo.astype("<i2").tobytes()
+
+        leg = EchoCancelled(MemoryTransport(microphone, pacer=pacer, heard=lambda f, _: written.append(f)))
+        sink = Sink()
+        await leg.start(sink)
+        pacer.add(lambda: leg.write(agent[min(len(written), len(agent) - 1)]))
+        await sink.ended.wait()
+        assert sink.events == ["up", "end_of_file"]
+        heard = np.frombuffer(b"".join(chunk.pcm or b"" for chunk in sink.chunks[150:]), "<i2").astype(float)
+        original = np.frombuffer(b"".join(written[150 - delay : -delay]), "<i2").astype(float) / 4
+        assert 20 * np.log10(np.std(original) / (np.std(heard) + 1e-9)) > 15
+        assert [chunk.position for chunk in sink.chunks] == list(range(0, 320 * len(sink.chunks), 320))
+        await leg.close("done")
+        pacer.close()
+
+    run_virtual(body())
