@@ -129,7 +129,7 @@ class Call:
                 talk.finish(event.reason)
             case e.TransferState() if talk.transferring and talk.transferring.attempt == event.attempt:
                 if event.state != "ringing":
-                    talk.transfer_ended(event.state == "connected", now)
+                    talk.transfer_ended(talk.transferring, event.state == "connected", now)
             case e.LeaseGranted() if event.attempt == talk.lease.asking:
                 talk.lease.granted(event.seconds, now)
             case e.LeaseRefused() if event.attempt == talk.lease.asking:
@@ -221,9 +221,9 @@ class Call:
             case e.ToolEnded():
                 run = talk.toolbox.ended(event)
                 reply = talk.mouth.reply
-                if run is not None and (reply is None or run not in reply.tools):
-                    if talk.history.replace_tool_result(run.message()):
-                        talk.untold.append(run)
+                told = run is None or (reply is not None and run in reply.tools)
+                if run is not None and not told and talk.history.replace_tool_result(run.message()):
+                    talk.untold.append(run)
 
 
 def _may_contest(talk: Conversation) -> bool:

@@ -11,7 +11,7 @@ from aivoice.core.budget import LeaseClock
 from aivoice.core.config import CallConfig
 from aivoice.core.context import History
 from aivoice.core.ears import Ears
-from aivoice.core.endpointing import Expectation, expectation
+from aivoice.core.endpointing import expectation
 from aivoice.core.heard import cut
 from aivoice.core.intents import is_emergency, person_target, wanted_target, wants_person
 from aivoice.core.mouth import Mouth
@@ -108,28 +108,31 @@ class Conversation:
         reply = self.mouth.reply
         return None if reply is None or reply.speculative else reply
 
+    def holder(self) -> Reply:
+        """The reply that has the floor, where there surely is one."""
+        reply = self.committed()
+        assert reply is not None
+        return reply
+
     def speculated(self) -> Reply | None:
         reply = self.mouth.reply
         return reply if reply is not None and reply.speculative else None
 
     # ------------------------------------------------------------ the floor
 
-    def open_contest(self, now: int) -> None:
+    def open_contest(self, now: int, words_at: int = 0) -> None:
         """Silence the agent at once and wait for what the caller says."""
-        self.contest = Contest(now)
+        self.contest = Contest(now, words_at)
         self.out.emit(c.Hold())
 
     def verdict(self) -> Verdict:
         """What the words so far decide."""
-        reply = self.committed()
-        spoken = reply.recent_words(_RECENT_WORDS) if reply else ""
+        spoken = self.holder().recent_words(_RECENT_WORDS)
         return decide(self.ears.text, spoken=spoken, speaking=self.ears.speaking, expects_answer=self._just_asked())
 
     def _just_asked(self) -> bool:
         """The agent's question was (almost) out when the caller began."""
-        reply = self.committed()
-        if reply is None:
-            return False
+        reply = self.holder()
         started = [clip for clip in reply.clips if clip.started]
         if not started:
             return bool(self.mouth.last_text.endswith("?")) and reply.notice
@@ -141,34 +144,31 @@ class Conversation:
 
     def carry_on(self, why: str, now: int) -> None:
         """What was heard takes no turn: go on from the beginning of the word that was cut."""
-        contest, self.contest = self.contest, None
+        contest = self.contest or Contest(now)
+        self.contest = None
         # Words that only come later for this same voice must still count: be deaf only to words that were judged.
         self.ears.forget(self.heard_end if self.ears.text else 0)
         self.idle_since = now
         self.out.emit(c.Note("carried_on", self.turn, detail=why))
-        if contest is None or not contest.clip:
+        boundary = cut(contest.words, contest.samples).boundary if contest.words else contest.samples
+        clip = self.holder().clip(contest.clip)
+        if clip is None:
             self.out.emit(c.Resume())
             return
-        boundary = cut(contest.words, contest.samples).boundary if contest.words else contest.samples
-        reply = self.committed()
-        clip = reply.clip(contest.clip) if reply else None
-        if clip is not None:
-            clip.heard = boundary
+        clip.heard = boundary
         self.out.emit(c.Resume(contest.clip, boundary))
 
     def give_way(self, why: str, now: int) -> None:
         """The caller has the floor: an unheard reply vanishes and its turn reopens, a heard one is cut."""
         self.contest = None
-        reply = self.committed()
-        if reply is None:
-            return
+        reply = self.holder()
         answering = not reply.notice and bool(reply.text)
         if answering and not reply.answer_heard() and not self.toolbox.side_effect_begun(reply):
             self.reopen(why, now)
         elif reply.heard_any() or reply.tools:
-            self.mouth.interrupt(why)
+            self.mouth.interrupt(reply, why)
         else:
-            self.mouth.discard(why)
+            self.mouth.discard(reply, why)
 
     def reopen(self, why: str, now: int) -> None:
         """The caller went on before hearing any answer: the texts join, the reply leaves nothing but a filler."""
@@ -199,10 +199,10 @@ class Conversation:
         if guess is not None and same(guess.text, text):
             marks.at.update({k: v for k, v in (guess.marks.at if guess.marks else {}).items() if k not in marks.at})
             marks.speculated, guess.marks = True, marks
-            self.mouth.commit(now)
+            self.mouth.commit(guess, now)
             return
         if guess is not None:
-            self.mouth.discard("the turn's text was another")
+            self.mouth.discard(guess, "the turn's text was another")
         self.mouth.answer(self.turn, text, now, speculative=False, marks=marks)
 
     def _turn_marks(self, now: int) -> Marks:
@@ -226,31 +226,31 @@ class Conversation:
     def hand_over(self, clip: str, target: str, reason: str, now: int, marks: Marks | None = None) -> None:
         """Say so, then transfer. Whatever else was going on ends."""
         self.contest = None
-        if self.mouth.reply is not None:
-            self._end_reply(reason)
+        self._end_reply(reason)
         self.mouth.notice(self.turn, (clip,), now, After("transfer", target, reason), firm=True, first=marks)
 
     def _end_reply(self, why: str) -> None:
-        reply, self.contest = self.committed(), None
-        if reply is not None and (reply.begun() or reply.tools):
-            self.mouth.interrupt(why)
+        """Whatever reply there is ends; what was heard of it stays."""
+        reply, self.contest = self.mouth.reply, None
+        if reply is None:
+            return
+        if reply.speculative or not (reply.begun() or reply.tools):
+            self.mouth.discard(reply, why)
         else:
-            self.mouth.discard(why)
+            self.mouth.interrupt(reply, why)
 
     def close(self, clip: str, reason: str, now: int) -> None:
         """Say goodbye with a ready-made clip, then end the call."""
         self.contest, self.transferring = None, None
         self.closing, self.closing_at = reason, now
-        if self.mouth.reply is not None:
-            self._end_reply(reason)
+        self._end_reply(reason)
         self.ears.forget(self.heard_end)
         self.mouth.notice(self.turn, (clip,), now, After("finish", reason, reason), firm=True)
 
     def failed_turn(self, clip: str, now: int) -> None:
         """Something could not be understood or answered: say so, and after `patience` times hand over or end."""
         self.failures += 1
-        if self.mouth.reply is not None:
-            self._end_reply("failed")
+        self._end_reply("failed")
         marks = self._turn_marks(now) if self.ears.ended_at else None
         if self.failures < self.config.patience:
             self.mouth.notice(self.turn, (clip,), now, first=marks)
@@ -263,11 +263,10 @@ class Conversation:
 
     def reply_done(self, now: int) -> None:
         """Everything of the reply was heard."""
-        reply = self.mouth.finish()
+        reply = self.holder()
+        self.mouth.finish(reply)
         self.idle_since = now
-        if reply is None:
-            return
-        self.ears.expected = expectation(self.mouth.last_text) if self.mouth.last_text else Expectation()
+        self.ears.expected = expectation(self.mouth.last_text)
         if not reply.notice and reply.heard_any():
             self.failures = 0
         match reply.after:
@@ -279,25 +278,19 @@ class Conversation:
             case _:
                 pass
 
-    def transfer_ended(self, connected: bool, now: int) -> None:
+    def transfer_ended(self, transfer: Transferring, connected: bool, now: int) -> None:
         """The other side answered, or nobody did."""
-        transfer, self.transferring = self.transferring, None
-        if transfer is None:
-            return
+        self.transferring = None
         if connected:
             self.finish("transferred")
             return
         self.out.emit(c.Cancel(self.turn, transfer.attempt))
-        if self.mouth.reply is not None:
-            self._end_reply("transfer failed")
+        self._end_reply("transfer failed")
         self.mouth.notice(self.turn, ("transfer.failed",), now)
 
     def finish(self, reason: str) -> None:
         """The call is over; every operation has ended or ends now."""
-        if self.ended:
-            return
-        if self.mouth.reply is not None:
-            self._end_reply(reason)
+        self._end_reply(reason)
         for attempt in sorted(attempt for attempt, run in self.toolbox.open.items() if not run.side_effects):
             self.out.emit(c.Cancel(self.turn, attempt))
             del self.toolbox.open[attempt]
@@ -326,9 +319,7 @@ class Conversation:
             self.out.emit(c.Note("ignored_words", self.turn))
             self.ears.forget(event.end)
             return
-        self.open_contest(now)
-        if self.contest is not None:
-            self.contest.words_at = now
+        self.open_contest(now, now)
 
     def _late_final(self, reply: Reply, text: str, now: int) -> None:
         """The final of a turn that was decided on its interim."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from aivoice.core import events as e
 from aivoice.core.config import Endpointing
 from aivoice.core.endpointing import NOTHING, Completeness, Expectation, PauseModel, classify, wait_ms
-from aivoice.core.text import join, same
+from aivoice.core.text import join
 
 
 @dataclass(slots=True)
@@ -97,7 +97,3 @@ class Ears:
     def final_deadline(self) -> int:
         """Until when an owed final is waited for, in µs."""
         return self.ended_at + self.settings.final_wait * 1_000
-
-    def says(self, text: str) -> bool:
-        """Whether the turn so far equals `text` after normalisation."""
-        return same(self.text, text)

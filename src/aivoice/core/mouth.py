@@ -7,6 +7,7 @@ At most one reply is committed; a speculative one may wait beside it only while 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -21,6 +22,8 @@ from aivoice.core.state import ConversationState
 from aivoice.core.text import same
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.waterfall import Marks, waterfall
+
+Outcome = Literal["finished", "interrupted", "discarded"]
 
 
 @dataclass(slots=True)
@@ -72,21 +75,17 @@ class Mouth:
         for key in keys:
             self._play_cached(reply, key, first=False)
 
-    def commit(self, now: int) -> None:
+    def commit(self, reply: Reply, now: int) -> None:
         """The speculated turn is the turn: release what was made."""
-        reply = self.reply
-        if reply is None or not reply.speculative:
-            return
         reply.speculative, reply.committed_at = False, now
         for clip in reply.clips:
             self._queue(clip, reply)
-        self.pump(now)
+        self.pump(reply, now)
 
-    def filler(self, key: str) -> None:
+    def filler(self, reply: Reply, key: str) -> None:
         """Bridge a wait: before everything that has not begun to sound."""
-        if self.reply is not None:
-            self.reply.fillers += 1
-            self._play_cached(self.reply, key, first=True)
+        reply.fillers += 1
+        self._play_cached(reply, key, first=True)
 
     # ------------------------------------------------------------ generation
 
@@ -126,12 +125,11 @@ class Mouth:
         self.found = (reply.text, event.passages)
         self._generate(reply, now)
 
-    def give_up_retrieval(self, now: int) -> None:
+    def give_up_retrieval(self, reply: Reply, now: int) -> None:
         """The search is slower than its limit: answer without it."""
-        if self.reply is not None and self.reply.retrieving:
-            self.out.emit(c.Cancel(self.reply.turn, self.reply.retrieving))
-            self.reply.retrieving = 0
-            self._generate(self.reply, now)
+        self.out.emit(c.Cancel(reply.turn, reply.retrieving))
+        reply.retrieving = 0
+        self._generate(reply, now)
 
     def on_token(self, event: e.Token, now: int) -> None:
         reply = self.reply
@@ -144,7 +142,7 @@ class Mouth:
             self._stream_token(reply, event.text)
         else:
             reply.pieces.extend((clause, True) for clause in reply.splitter.push(event.text))
-        self.pump(now)
+        self.pump(reply, now)
 
     def _stream_token(self, reply: Reply, text: str) -> None:
         """Word by word into the open clip; a sentence's end closes it once the next word begins."""
@@ -169,24 +167,18 @@ class Mouth:
                 reply.pieces.append(("", True))
         else:
             reply.pieces.extend((clause, True) for clause in reply.splitter.flush())
-        self.pump(now)
+        self.pump(reply, now)
 
-    def next_round(self, now: int) -> None:
+    def next_round(self, reply: Reply, now: int) -> None:
         """Every tool of this round has ended: let the model go on with the results."""
-        reply = self.reply
-        if reply is None:
-            return
         reply.round += 1
         reply.splitter = ClauseSplitter(self.config.clauses)
         self._generate(reply, now)
 
     # ------------------------------------------------------------ speaking
 
-    def pump(self, now: int) -> None:
+    def pump(self, reply: Reply, now: int) -> None:
         """Hand clauses to the synthesiser, at most `clauses.ahead` clips beyond the one playing."""
-        reply = self.reply
-        if reply is None:
-            return
         while reply.pieces:
             clip = reply.open_clip()
             if clip is None:
@@ -240,10 +232,10 @@ class Mouth:
             case e.PlayoutStarted():
                 clip.started = True
                 self._sound(reply, clip, now)
-            case e.PlayoutFinished():
+            case _:
                 clip.started = clip.finished = True
                 self.quiet_since = reply.quiet_since = now
-        self.pump(now)
+        self.pump(reply, now)
 
     def _sound(self, reply: Reply, clip: Clip, now: int) -> None:
         """Something is heard: the waterfall closes at the answer's first sound."""
@@ -267,21 +259,14 @@ class Mouth:
             reply, at, count = cut
             self.history.messages[at : at + count] = _remains(reply)
 
-    def finish(self) -> Reply | None:
+    def finish(self, reply: Reply) -> None:
         """The reply was heard to its end: it becomes history."""
-        reply = self.reply
-        if reply is None:
-            return None
         self.reply = None
         self.history.messages.extend(reply.messages())
         self._ended(reply, "finished", "")
-        return reply
 
-    def interrupt(self, why: str) -> Reply | None:
+    def interrupt(self, reply: Reply, why: str) -> None:
         """Stop the reply; history keeps what was heard. Side effects that already run go on."""
-        reply = self.reply
-        if reply is None:
-            return None
         self.reply = None
         self._cancel(reply)
         self.out.emit(c.Stop())
@@ -290,13 +275,9 @@ class Mouth:
         self._cut = (reply, len(self.history.messages), len(said))
         self.history.messages.extend(said)
         self._ended(reply, "interrupted", why)
-        return reply
 
-    def discard(self, why: str) -> Reply | None:
+    def discard(self, reply: Reply, why: str) -> None:
         """Throw the reply away unheard; it leaves nothing in history."""
-        reply = self.reply
-        if reply is None:
-            return None
         self.reply = None
         self._cancel(reply)
         if not reply.speculative:
@@ -304,7 +285,6 @@ class Mouth:
         self.toolbox.drop(reply)
         self.waste += reply.generations
         self._ended(reply, "discarded", why)
-        return reply
 
     def _cancel(self, reply: Reply) -> None:
         """End every operation of the reply, in the order of their ids."""
@@ -315,18 +295,11 @@ class Mouth:
         reply.retrieving = reply.generating = 0
         reply.pieces.clear()
 
-    def _ended(self, reply: Reply, outcome: str, why: str) -> None:
+    def _ended(self, reply: Reply, outcome: Outcome, why: str) -> None:
         heard = "" if outcome == "discarded" else reply.heard_text()
-        if heard:
-            self.last_text = heard
+        self.last_text = heard or self.last_text
         attempt = reply.clips[0].id if reply.clips else 0
-        match outcome:
-            case "finished":
-                self.out.emit(c.ReplyEnded(reply.turn, attempt, heard, "finished", why))
-            case "interrupted":
-                self.out.emit(c.ReplyEnded(reply.turn, attempt, heard, "interrupted", why))
-            case _:
-                self.out.emit(c.ReplyEnded(reply.turn, attempt, "", "discarded", why))
+        self.out.emit(c.ReplyEnded(reply.turn, attempt, heard, outcome, why))
 
     def _stale(self, attempt: int, what: str) -> None:
         self.out.emit(c.Note("stale", 0, attempt, what))

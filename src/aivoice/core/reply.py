@@ -167,8 +167,8 @@ class Reply:
         for number in range(self.round + 1):
             text = " ".join(part for clip in self.clips if clip.round == number and (part := clip.heard_text()))
             runs = [run for run in self.tools if run.round == number and run.outcome != "dropped"]
-            if number == self.round and mark:
-                text = f"{text} {mark}".strip() if text else mark
+            if number == self.round:
+                text = f"{text} {mark}".strip()
             if not text and not runs:
                 continue
             calls = tuple(ToolCall(run.call_id, run.name, run.arguments) for run in runs)

@@ -71,7 +71,8 @@ def _transfer(talk: Conversation) -> int | None:
 
 
 def _give_up_transfer(talk: Conversation, now: int) -> None:
-    talk.transfer_ended(False, now)
+    assert talk.transferring is not None
+    talk.transfer_ended(talk.transferring, False, now)
 
 
 # ---------------------------------------------------------------- the floor
@@ -182,7 +183,9 @@ def _stale_guess(talk: Conversation) -> int | None:
 
 
 def _drop_guess(talk: Conversation, now: int) -> None:
-    talk.mouth.discard("the words changed")
+    guess = talk.speculated()
+    assert guess is not None
+    talk.mouth.discard(guess, "the words changed")
 
 
 def _guess(talk: Conversation) -> int | None:
@@ -217,7 +220,9 @@ def _retrieval(talk: Conversation) -> int | None:
 
 
 def _skip_retrieval(talk: Conversation, now: int) -> None:
-    talk.mouth.give_up_retrieval(now)
+    reply = talk.mouth.reply
+    assert reply is not None
+    talk.mouth.give_up_retrieval(reply, now)
 
 
 def _waiting_side_effects(reply: Reply) -> bool:
@@ -232,9 +237,7 @@ def _side_effects(talk: Conversation) -> int | None:
 
 
 def _start_side_effects(talk: Conversation, now: int) -> None:
-    reply = talk.committed()
-    if reply is not None:
-        talk.toolbox.start_allowed(reply)
+    talk.toolbox.start_allowed(talk.holder())
 
 
 def _bridge(talk: Conversation) -> int | None:
@@ -247,14 +250,12 @@ def _bridge(talk: Conversation) -> int | None:
 
 
 def _bridge_tool(talk: Conversation, now: int) -> None:
-    reply = talk.committed()
-    if reply is None:
-        return
+    reply = talk.holder()
     pending = [run for run in reply.tools if not run.outcome]
     key = f"filler.{pending[0].name}"
     for run in pending:
         run.bridged = True
-    talk.mouth.filler(key if talk.config.clip_text(key) else "filler")
+    talk.mouth.filler(reply, key if talk.config.clip_text(key) else "filler")
 
 
 def _next_round(talk: Conversation) -> int | None:
@@ -267,12 +268,11 @@ def _next_round(talk: Conversation) -> int | None:
 
 def _go_on(talk: Conversation, now: int) -> None:
     reply = talk.mouth.reply
-    if reply is None:
-        return
+    assert reply is not None
     if reply.generations >= talk.config.tool_rules.rounds:
         reply.failed = "too_many_rounds"
         return
-    talk.mouth.next_round(now)
+    talk.mouth.next_round(reply, now)
 
 
 def _reply_end(talk: Conversation) -> int | None:
@@ -281,9 +281,7 @@ def _reply_end(talk: Conversation) -> int | None:
 
 
 def _end_reply(talk: Conversation, now: int) -> None:
-    reply = talk.committed()
-    if reply is None:
-        return
+    reply = talk.holder()
     silent = not any(clip.finished and not clip.failed for clip in reply.clips if reply.notice or not clip.cached)
     if silent and reply.after is None:
         _nothing_said(talk, reply, now)
@@ -326,7 +324,7 @@ def _make_sound(talk: Conversation, now: int) -> None:
     if reply is None:
         talk.mouth.notice(talk.turn, ("filler.slow",), now)
     else:
-        talk.mouth.filler("filler" if not reply.fillers else "filler.slow")
+        talk.mouth.filler(reply, "filler" if not reply.fillers else "filler.slow")
 
 
 def _continuer(talk: Conversation) -> int | None:
@@ -339,8 +337,9 @@ def _continuer(talk: Conversation) -> int | None:
 
 def _say_continuer(talk: Conversation, now: int) -> None:
     talk.continued = True
-    if talk.speculated() is not None:
-        talk.mouth.discard("the caller is spelling")
+    guess = talk.speculated()
+    if guess is not None:
+        talk.mouth.discard(guess, "the caller is spelling")
     talk.mouth.notice(talk.turn, ("continuer",), now)
 
 
