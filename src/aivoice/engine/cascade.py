@@ -26,6 +26,7 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from aivoice.core.prompt import GenerationRequest
+from aivoice.core.toolbox import END_CALL, TRANSFER
 from aivoice.engine.attempts import End, Pump, Reaper, Reporter, Stage, current_reporter
 from aivoice.engine.breaker import Breaker, BreakerRules, Permit
 from aivoice.errors import ProviderError
@@ -212,7 +213,11 @@ def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
         case TextDelta(text):
             fine = text.isprintable() or not _UNSPEAKABLE.search(text)
         case ToolCallDelta(call_id, name, arguments):
-            fine = call_id != "" and any(tool.name == name for tool in request.tools) and _is_object(arguments)
+            fine = (
+                call_id != ""
+                and (name in _BUILT_IN or any(tool.name == name for tool in request.tools))
+                and _is_object(arguments)
+            )
         case UsageDelta(prompt, completion, cached):
             fine = min(prompt, completion, cached) >= 0
     if not fine:
@@ -220,6 +225,7 @@ def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
     return delta
 
 
+_BUILT_IN = frozenset({TRANSFER, END_CALL})
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
 
 

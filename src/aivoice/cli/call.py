@@ -1,0 +1,222 @@
+"""``aivoice call``: a server, and a simulated caller that dials it over WebRTC; the conversation in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.text import Text
+
+from aivoice.api.desk import CallDesk
+from aivoice.api.hub import CallHub
+from aivoice.api.serving import serve_http
+from aivoice.audio.frames import FRAME_BYTES
+from aivoice.audio.wav import frames_of, iter_wav
+from aivoice.cli.live import LiveCall, legend
+from aivoice.cli.output import console, print_json
+from aivoice.cli.running import run
+from aivoice.errors import InputError, VoiceError
+from aivoice.hosting.caller import AUDIBLE_DBFS, Caller, Ears, Reaction, speak_lines
+from aivoice.hosting.caller_script import CallerScript, load_script
+from aivoice.hosting.calls import Calls
+from aivoice.hosting.house import House, example_files, open_house
+from aivoice.traces.build import build_trace
+from aivoice.traces.model import AgentEntry
+from aivoice.transports.webrtc_caller import WebRtcCaller
+
+SCRIPT = "caller.yaml"
+READ_AHEAD_S = 1.0
+"""Of a recording that is the caller, this much is in memory."""
+AFTERWARDS_S = 6.0
+"""After its end, and after the agent's last sound, the caller hangs up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    call_id: str
+    folder: Path
+    reason: str
+    reactions: tuple[Reaction, ...]
+    latency: dict[str, Any]
+
+
+def call_command(business: Path | None, *, audio: Path | None, script: Path | None, out: Path, as_json: bool) -> None:
+    """Status 0 when the call took place; its files are in ``out/<call id>/``."""
+    path = business or example_files()[0]
+    frames = None if audio is None else _frames(audio)
+    spoken = None if audio is not None else load_script(script or path.parent / SCRIPT)
+    screen = Console(quiet=True) if as_json else console()
+    outcome = run(_call(path, frames, spoken, out, screen))
+    if as_json:
+        print_json(
+            {
+                "call": outcome.call_id,
+                "folder": str(outcome.folder),
+                "reason": outcome.reason,
+                "latency": outcome.latency,
+                "heard": [asdict(reaction) for reaction in outcome.reactions],
+            }
+        )
+    else:
+        _summary(screen, outcome)
+
+
+def _frames(audio: Path) -> Iterator[bytes]:
+    """The recording's frames; a file that cannot be used is told before anything slow begins."""
+    frames = frames_of(iter_wav(audio))
+    first = next(frames, None)
+    if first is None:
+        raise InputError(f"{audio}: the recording is empty", stage="cli")
+
+    def all_of_them() -> Iterator[bytes]:
+        yield first
+        yield from frames
+
+    return all_of_them()
+
+
+async def _call(
+    path: Path, frames: Iterator[bytes] | None, script: CallerScript | None, out: Path, screen: Console
+) -> Outcome:
+    begun = time.monotonic()
+
+    def progress(line: str) -> None:
+        screen.print(Text(f"  {line}", style="dim"))
+
+    screen.print("Loading (a few seconds) …")
+    async with (
+        open_house([path], progress=progress) as house,
+        Calls(house.hosted) as calls,
+        CallDesk(calls, house.infos(), capacity=1, directory=out, now=lambda: datetime.now(UTC)) as desk,
+        serve_http(desk, "127.0.0.1", 0) as url,
+    ):
+        lines = {} if script is None else await _voice(house, script, progress)
+        screen.print(f"Ready after {time.monotonic() - begun:.1f} s; calling {house.infos()[0].name} at {url}")
+        screen.print(legend())
+        ears = Ears()
+        phone = WebRtcCaller(pacer=calls.pacer, hears=ears, keep_s=60.0)
+        call_ids: list[str] = []
+        try:
+            await phone.dial(_exchange(url, call_ids))
+            hub = desk.find(call_ids[0]).hub
+            reactions = await _converse(phone, ears, hub, frames, script, lines, screen)
+        finally:
+            await phone.close()
+        info = desk.find(call_ids[0])
+        if info.call is not None:
+            await info.call.wait_closed()
+        trace = build_trace(hub.view.reducer, call_id=info.id, business=info.business.name)
+        return Outcome(info.id, info.directory, trace.end_reason, tuple(reactions), asdict(trace.latency))
+
+
+async def _voice(house: House, script: CallerScript, progress: Callable[[str], None]) -> dict[str, bytes]:
+    progress("the caller learns its lines")
+    return await speak_lines(house.models.tts, script)
+
+
+def _exchange(url: str, call_ids: list[str]) -> Callable[[str], Any]:
+    """WHIP over HTTP: the offer in, the answer out; the call's id comes in Location."""
+
+    async def post(offer: str) -> str:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/calls", data=offer, headers={"Content-Type": "application/sdp"}) as response,
+        ):
+            text = await response.text()
+            if response.status != 201:
+                raise VoiceError(f"the server refused the call ({response.status}): {text[:200]}", stage="cli")
+            call_ids.append(response.headers["Location"].rsplit("/", 1)[-1])
+            return text
+
+    return post
+
+
+async def _converse(
+    phone: WebRtcCaller,
+    ears: Ears,
+    hub: CallHub,
+    frames: Iterator[bytes] | None,
+    script: CallerScript | None,
+    lines: dict[str, bytes],
+    screen: Console,
+) -> list[Reaction]:
+    """The call, shown while it lasts."""
+    caller: Caller | None = None
+    with LiveCall(screen) as view:
+        showing = asyncio.ensure_future(_show(hub, view))
+        try:
+            if script is not None:
+                caller = Caller(
+                    phone,
+                    ears,
+                    script,
+                    lines.__getitem__,
+                    lambda: _last_words(hub),
+                    lambda: hub.view.state == "listening",
+                )
+                await caller.talk()
+            elif frames is not None:
+                await _play(phone, ears, frames)
+        except TimeoutError:
+            screen.print(Text("the caller ran out of time and hangs up", style="yellow"))
+        finally:
+            await phone.close()
+            await asyncio.wait((showing,), timeout=2.0)
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+    return [] if caller is None else caller.reactions
+
+
+async def _show(hub: CallHub, view: LiveCall) -> None:
+    async with aclosing(hub.read(60.0)) as stream:
+        async for changes in stream:
+            view.apply(changes)
+
+
+def _last_words(hub: CallHub) -> str:
+    """What the agent said last."""
+    agent = [entry for entry in hub.view.reducer.entries if isinstance(entry, AgentEntry) and entry.text]
+    return agent[-1].text if agent else ""
+
+
+async def _play(phone: WebRtcCaller, ears: Ears, frames: Iterator[bytes]) -> None:
+    """The recording is the caller; after its end the caller listens until the agent has been quiet for a while."""
+    loop = asyncio.get_running_loop()
+    begun, ahead_s = loop.time(), 0.0
+    for frame in frames:
+        if phone.ended.is_set():
+            return
+        phone.say(frame.ljust(FRAME_BYTES, b"\0"))
+        ahead_s += 0.02
+        early_s = ahead_s - (loop.time() - begun) - READ_AHEAD_S
+        if early_s > 0:
+            await asyncio.sleep(early_s)
+    await phone.said()
+    said_at = loop.time()
+    while not phone.ended.is_set():
+        quiet_s = loop.time() - max(said_at, ears.sounding_at)
+        if quiet_s >= AFTERWARDS_S:
+            return
+        await asyncio.sleep(min(0.3, AFTERWARDS_S - quiet_s))
+
+
+def _summary(screen: Console, outcome: Outcome) -> None:
+    answered = sorted(reaction.answered_ms for reaction in outcome.reactions if reaction.answered_ms is not None)
+    screen.print(Text.assemble(("Ended: ", "bold"), outcome.reason))
+    if answered:
+        middle = answered[len(answered) // 2]
+        screen.print(
+            f"At the caller's ear: {middle:.0f} ms (median) from the end of a line to the agent's first sound, "
+            f"{answered[0]:.0f} to {answered[-1]:.0f} ms over {len(answered)} lines (above {AUDIBLE_DBFS:.0f} dBFS)."
+        )
+    screen.print(Text.assemble("Files: ", (str(outcome.folder), "bold")))
+    for path in sorted(outcome.folder.iterdir()):
+        screen.print(f"  {path.name:16} {path.stat().st_size:>10,} bytes")
