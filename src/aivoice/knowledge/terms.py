@@ -1,4 +1,4 @@
-"""Words as retrieval compares them: stems without little words, near-synonyms of telephone English, likeness of letters."""
+"""Words as retrieval compares them: stems without little words, near-synonyms of telephone English, likeness."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ from itertools import pairwise
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
 
-STOP = frozenset(
-    ["a", "about", "actually", "after", "again", "all", "also", "am", "an", "and", "any", "anybody", "anyone", "anything", "are", "as", "ask", "at", "be", "because", "been", "before", "being", "both", "but", "by", "call", "called", "calling", "can", "could", "did", "do", "does", "doing", "done", "don't", "each", "else", "even", "ever", "every", "few", "for", "from", "get", "gets", "getting", "give", "go", "goes", "going", "gonna", "good", "got", "guess", "guys", "had", "has", "have", "having", "he", "hello", "hello", "her", "here", "hey", "hi", "him", "his", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "into", "is", "isn't", "it", "it's", "its", "just", "kind", "know", "let", "like", "little", "look", "looking", "lot", "many", "may", "maybe", "me", "mean", "might", "mine", "more", "most", "much", "my", "myself", "need", "needs", "no", "not", "now", "of", "off", "oh", "ok", "okay", "on", "one", "only", "or", "other", "our", "out", "over", "own", "people", "per", "please", "possible", "probably", "quick", "question", "really", "right", "said", "same", "say", "see", "she", "should", "so", "some", "somebody", "someone", "something", "sorry", "still", "such", "sure", "take", "takes", "taking", "tell", "than", "thank", "thanks", "that", "that's", "the", "their", "them", "then", "there", "there's", "these", "they", "thing", "things", "think", "this", "those", "through", "to", "today", "too", "uh", "um", "under", "until", "up", "us", "use", "used", "using", "very", "wait", "want", "wanted", "wants", "was", "way", "we", "we're", "well", "were", "what", "what's", "when", "where", "whether", "which", "while", "who", "who's", "why", "will", "with", "wonder", "wondering", "would", "yeah", "yes", "yet", "you", "you'd", "you're", "your", "yours", "offer", "offers", "provide", "provides", "available", "guy", "new", "kinda", "able", "stuff", "accept", "accepts", "come", "comes", "put", "puts", "happen", "happens", "try", "let's", "work", "working", "works"]
-)
+_LITTLE = """
+a about actually after again all also am an and any anybody anyone anything are as ask at be because been before being
+both but by call called calling can could did do does doing done don't each else even ever every few for from get gets
+getting give go goes going gonna good got guess guys had has have having he hello hello her here hey hi him his how i
+i'd i'll i'm i've if in into is isn't it it's its just kind know let like little look looking lot many may maybe me
+mean might mine more most much my myself need needs no not now of off oh ok okay on one only or other our out over own
+people per please possible probably quick question really right said same say see she should so some somebody someone
+something sorry still such sure take takes taking tell than thank thanks that that's the their them then there there's
+these they thing things think this those through to today too uh um under until up us use used using very wait want
+wanted wants was way we we're well were what what's when where whether which while who who's why will with wonder
+wondering would yeah yes yet you you'd you're your yours offer offers provide provides available guy new kinda able
+stuff accept accepts come comes put puts happen happens try let's work working works
+"""
+STOP = frozenset(_LITTLE.split())
 
 # Words that callers and businesses use for the same thing. Each line is one meaning.
 _GROUPS = """
@@ -104,12 +115,16 @@ def _synonyms() -> dict[str, frozenset[str]]:
 
 SYNONYMS = _synonyms()
 
+_COSTS = r"\bhow much\b|\bwhat (do|does|would|will) .*\b(cost|charge|run)\b|\bhow expensive\b"
+_WHEN = r"\b(what time|when|how late|how early|until when)\b.*\b(open|close|closed|closing|there|in)\b"
+_HOURS = r"\b(what are your|your) (hours|opening)\b|\bopen (on|at|today|tomorrow|now)\b"
+_WHERE = r"\bwhere (are|is|can|do)\b|\bhow do i (get|find)\b|\b(find|get to) you\b|\bwhat('s| is) (your|the) address\b"
 _INTENTS = (
-    (re.compile(r"\bhow much\b|\bwhat (do|does|would|will) .*\b(cost|charge|run)\b|\bhow expensive\b"), ("price", "cost")),
-    (re.compile(r"\b(what time|when|how late|how early|until when)\b.*\b(open|close|closed|closing|there|in)\b"), ("hour", "open")),
-    (re.compile(r"\b(what are your|your) (hours|opening)\b|\bopen (on|at|today|tomorrow|now)\b"), ("hour", "open")),
-    (re.compile(r"\bwhere (are|is|can|do)\b|\bhow do i (get|find)\b|\b(find|get to) you\b|\bwhat('s| is) (your|the) address\b"), ("address", "location")),
-)  # fmt: skip
+    (re.compile(_COSTS), ("price", "cost")),
+    (re.compile(_WHEN), ("hour", "open")),
+    (re.compile(_HOURS), ("hour", "open")),
+    (re.compile(_WHERE), ("address", "location")),
+)
 
 
 _HOW = re.compile(r"\bhow (late|early|old|far|big|soon|often)\b")
@@ -132,7 +147,8 @@ def joined(query: str) -> tuple[tuple[str, str, str], ...]:
 
 
 _SOUNDS = (
-    ("ph", "f"), ("gh", "f"), ("ck", "k"), ("wh", "w"), ("kn", "n"), ("wr", "r"), ("qu", "kw"), ("x", "ks"), ("ce", "se"),
+    ("ph", "f"), ("gh", "f"), ("ck", "k"), ("wh", "w"), ("kn", "n"), ("wr", "r"), ("qu", "kw"), ("x", "ks"), ("ce",
+    "se"),
     ("ci", "si"), ("cy", "sy"), ("c", "k"), ("q", "k"), ("z", "s"), ("v", "f"), ("d", "t"), ("b", "p"), ("g", "k"),
     ("j", "k"), ("y", "i"),
 )  # fmt: skip

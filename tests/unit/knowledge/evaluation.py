@@ -1,4 +1,5 @@
-"""Figures of retrieval on the question sets. ``python -m tests.unit.knowledge.evaluation`` prints them, with and without
+"""Figures of retrieval on the question sets. ``python -m tests.unit.knowledge.evaluation`` prints them, with and
+without
 the real embedder, and fits the logistic weights on the dental set."""
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Shares, 0…1. first: the right passage is the best; top3: among three; answered: right first and above the threshold.
+    """Shares, 0…1. first: the right passage is the best; top3: among three; answered: right first and above the
+    threshold.
 
     refused: unanswerable questions below the threshold. wrong: answerable ones where a wrong passage passes it.
     """

@@ -1,4 +1,5 @@
-"""Questions callers ask, with the heading (its last part) of the passage that answers (several, separated by |); None where the documents do not say.
+"""Questions callers ask, with the heading (its last part) of the passage that answers (several, separated by |);
+None where the documents do not say.
 
 MISHEARD are questions as a recogniser may write them over a telephone line. The dental set fitted the weights of
 `aivoice.knowledge.search`; the plumber's set never did: it is the held-out check.
