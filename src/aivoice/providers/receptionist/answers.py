@@ -21,6 +21,7 @@ _GENERIC = frozenset(
     speak someone person day time good new""".split()
 )
 MOST_WORDS = 38
+ANSWERABLE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ _KIND = (
 def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passages: tuple[Passage, ...]) -> Answer:
     said = plain(question)
     kinds = [answer_kind for asks, answer_kind in _KIND if asks.search(said)]
-    best: tuple[float, float, list[str], int] | None = None
+    best: tuple[float, bool, list[str], int] | None = None
     for rank, passage in enumerate(passages[:6]):
         lines = clean(passage.text)
         heading = set(content(passage.heading))
@@ -145,11 +146,22 @@ def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passa
             miss = -0.25 if kinds and not fit else 0.0
             score = coverage + fit + miss + 0.4 * max(0.0, min(passage.score, 1.0)) - 0.02 * rank - 0.01 * index
             if best is None or score > best[0]:
-                best = (score, coverage + (0.3 if passage.score >= 0.6 else 0.0), lines, index)
-    if best is None or best[1] < 0.34 or (kinds and best[0] < 0.6 and best[1] < 0.6):
+                best = (score, _known(coverage, passage.score, bool(kinds) and not fit), lines, index)
+    if best is None or not best[1]:
         return Answer("")
-    _, coverage, lines, index = best
-    return Answer(_shape(lines, index, wanted), partial=coverage < 0.75 and "question" in acts)
+    _, _, lines, index = best
+    text = _shape(lines, index, wanted)
+    own = set(content(text))
+    return Answer(text, partial=not any(alike(word, other) for word in wanted for other in own))
+
+
+def _known(coverage: float, score: float, misfit: bool) -> bool:
+    """Whether a sentence answers. A passage's score is the probability that it does (0: the search gave none)."""
+    if score >= ANSWERABLE:
+        return True
+    if score > 0:
+        return coverage >= 0.99 and score >= ANSWERABLE / 2 and not misfit
+    return coverage >= (0.75 if misfit else 0.5)
 
 
 def _shape(lines: list[str], index: int, wanted: list[str]) -> str:

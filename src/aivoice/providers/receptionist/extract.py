@@ -25,6 +25,7 @@ def extract(reader: Reader) -> Extraction:
     _emails(reader)
     _phones(reader)
     _codes(reader)
+    _choices(reader, spoken_only=True)
     read_days(reader)
     read_times(reader)
     _choices(reader)
@@ -100,10 +101,19 @@ def _codes(reader: Reader) -> None:
 # ---------------------------------------------------------------- choices, numbers, names, text
 
 
-def _choices(reader: Reader) -> None:
+def _day_words(reader: Reader, start: int, end: int) -> bool:
+    """The stretch belongs to a day or time that was said."""
+    moments = (*find.dates(reader.text, reader.today), *find.times(reader.text, False))
+    return any(item.start < end and start < item.end for item in moments)
+
+
+def _choices(reader: Reader, spoken_only: bool = False) -> None:
+    """Options by name. spoken_only: those in words, before days and times are read ("this week", "morning"); they are
+    masked only where they answer their own question, because "tomorrow morning" is also a day."""
     for item in of_kind(reader, "enum"):
         asked = item.name in reader.expecting
-        if item.name in reader.known and not reader.override and not asked:
+        wordy = all(any(part.isalpha() for part in way) for option in item.options for way in option.stems)
+        if wordy != spoken_only or (item.name in reader.known and not reader.override and not asked):
             continue
         named = find.choices(reader.text, item.options, asked)
         if not named and asked:
@@ -116,7 +126,8 @@ def _choices(reader: Reader) -> None:
         # "not the cleaning but the whitening": the later one counts when the caller corrects.
         option, start, end = named[-1 if "correction" in reader.acts else 0]
         reader.values[item.name] = option.value
-        reader.read(start, end)
+        if asked or not spoken_only or not _day_words(reader, start, end):
+            reader.read(start, end)
 
 
 _NOT = re.compile(r"\b(not|n't|never|no|isn't|aren't|haven't|don't|without)\b")

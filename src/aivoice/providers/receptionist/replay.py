@@ -12,15 +12,15 @@ from aivoice.core.prompt import Message, ToolCall
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import REQUEST, Act, acts_of, segments
 from aivoice.providers.receptionist.asked import asked_in
+from aivoice.providers.receptionist.availability import drop_day, drop_moment, fold_in, probe_arguments
 from aivoice.providers.receptionist.extract import extract
 from aivoice.providers.receptionist.facts import Facts
-from aivoice.providers.receptionist.intents import Intent, concepts, counterpart, match_tool, probe_for
-from aivoice.providers.receptionist.moments import clock_of
-from aivoice.providers.receptionist.readback import arguments, canonical, day_in, describe, flatten, missing
+from aivoice.providers.receptionist.intents import Intent, concepts, match_tool, probe_for
+from aivoice.providers.receptionist.readback import arguments, canonical, describe, flatten, missing
 from aivoice.providers.receptionist.reader import Extraction, Reader, Values
 from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
 from aivoice.providers.receptionist.slots import read_result
-from aivoice.providers.receptionist.state import SUMMARY, Offer, Record, State, Turn, offers_in, split_heard
+from aivoice.providers.receptionist.state import SUMMARY, Record, State, Turn, offers_in, split_heard
 from aivoice.providers.receptionist.text import plain, stem, words
 
 _INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you"})
@@ -126,97 +126,15 @@ def on_result(state: State, call_id: str, text: str) -> None:
     if shape.spec.side_effects:
         if result.outcome == "failed" and (result.moments or result.available is False) and not state.form:
             state.form, state.values = record.name, dict(record.values or flatten(shape, record.given))
-            state.taken = _drop_moment(state, shape)
+            state.taken = drop_moment(state, shape)
+            if not any(item.kind in ("time", "datetime") for item in shape.fields):
+                drop_day(state, shape)
             state.offered = result.moments[:3]
         return
     active = state.active
     if active is None or probe_for(active, state.shapes) is not shape or result.outcome != "ok":
         return
-    _fold_in(state, active, shape, record)
-
-
-def _fold_in(state: State, active: Shape, probe: Shape, record: Record) -> None:
-    """What the check says about the time wished for."""
-    result = record.result
-    if result is None:
-        return
-    asked_day = next(
-        (
-            day_in(v)
-            for f in probe.fields
-            if f.kind in ("date", "datetime") and (v := flatten(probe, record.given).get(f.name))
-        ),
-        None,
-    )
-    time_field = next((f for f in active.fields if f.kind in ("time", "datetime") and not f.past_ok), None)
-    wish = (
-        clock_of(state.values.get(time_field.name) or state.values.get(f"{time_field.name}|time"))
-        if time_field
-        else None
-    )
-    moments = [m for m in result.moments if not asked_day or not m[0] or day_in(m[0]) == asked_day] or list(
-        result.moments
-    )
-    timed = [m for m in moments if m[1]]
-    state.taken, state.offered, state.checked = "", (), record
-    if wish is not None:
-        listed = [
-            m for m in timed if m[1] == f"{wish:%H:%M}" and (not m[0] or not asked_day or day_in(m[0]) == asked_day)
-        ]
-        probe_knew = any(
-            f.kind in ("time", "datetime") and f.name in flatten(probe, record.given) for f in probe.fields
-        )
-        taken = (
-            result.available is False
-            if result.available is not None and (probe_knew or not result.listed)
-            else (result.listed and not listed)
-        )
-        if not taken:
-            return
-        state.taken = _drop_moment(state, active)
-        state.offered = tuple(_nearest(timed, wish))
-    else:
-        state.offered = tuple(_wished(state, active, timed))
-    if (result.listed or result.available is False) and not moments and time_field:
-        state.taken = state.taken or "day"
-        for item in active.fields:
-            if item.kind in ("date", "datetime") and not item.past_ok:
-                for key in (item.name, f"{item.name}|date"):
-                    state.values.pop(key, None)
-
-
-def _drop_moment(state: State, shape: Shape) -> str:
-    """Give up the form's time (of a moment: its time of day); returns it as HH:MM."""
-    taken = ""
-    for item in shape.fields:
-        if item.kind not in ("time", "datetime") or item.past_ok:
-            continue
-        time = clock_of(state.values.pop(item.name, None)) or clock_of(state.values.get(f"{item.name}|time"))
-        state.values.pop(f"{item.name}|time", None)
-        taken = f"{time:%H:%M}" if time else taken
-    return taken
-
-
-def _nearest(timed: list[tuple[str, str]], wish: dt.time) -> list[tuple[str, str]]:
-    """The three free times closest to the wish, in order of the day."""
-    minute = wish.hour * 60 + wish.minute
-    close = sorted(timed, key=lambda m: (abs(int(m[1][:2]) * 60 + int(m[1][3:]) - minute), m))[:3]
-    return sorted(close)
-
-
-def _wished(state: State, shape: Shape, timed: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Up to three free times, those of the part of day asked for, spread over it."""
-    wishes = {key.partition("|")[2]: str(value) for key, value in state.values.items() if "|" in key}
-    fit = [m for m in timed if _fits(m[1], wishes)] or timed
-    if len(fit) <= 3:
-        return fit
-    return [fit[0], fit[len(fit) // 2], fit[-1]]
-
-
-def _fits(time: str, wishes: dict[str, str]) -> bool:
-    part = wishes.get("part", "")
-    low, high = {"morning": ("00:00", "12:00"), "midday": ("11:00", "14:00"), "afternoon": ("12:00", "17:00"), "evening": ("17:00", "24:00")}.get(part, ("00:00", "24:00"))  # fmt: skip
-    return max(low, wishes.get("after", "")) <= time < min(high, wishes.get("before") or "24:00")
+    fold_in(state, active, shape, record)
 
 
 # ---------------------------------------------------------------- the caller spoke
@@ -468,7 +386,7 @@ def _recheck(state: State, shape: Shape) -> None:
         return
     record = state.made(probe.name, canonical(wanted))
     if record is not None and record.result is not None and record.result.outcome == "ok":
-        _fold_in(state, shape, probe, record)
+        fold_in(state, shape, probe, record)
 
 
 def _regret(state: State, shape: Shape, got: Extraction, before: Values) -> None:
@@ -533,22 +451,3 @@ def _named_field(shape: Shape, text: str, values: Values) -> str:
         if score > most:
             best, most = item.name, score
     return best
-
-
-def probe_arguments(state: State, shape: Shape, probe: Shape) -> dict[str, Any] | None:
-    """The arguments to check with, or None while something that the check needs is unknown."""
-    values: Values = {}
-    for item in probe.fields:
-        name = counterpart(shape, item.name, probe)
-        if name is not None and name in state.values:
-            allowed = [option.value for option in item.options]
-            if not allowed or state.values[name] in allowed:
-                values[item.name] = state.values[name]
-        elif name is not None and item.kind == "date" and f"{name}|date" in state.values:
-            values[item.name] = state.values[f"{name}|date"]
-    if missing(probe, values):
-        return None
-    return arguments(probe, values)
-
-
-__all__ = ["Offer", "probe_arguments", "replay"]

@@ -48,6 +48,7 @@ class Result:
     """A tool's answer. moments: free or suggested times, in order. available: what it says outright, None if nothing.
 
     reason: a short sentence for the caller. reference: a confirmation code. facts: a few plain values to tell.
+    lists: short lists of words by key ({"windows": ["morning"]}).
     """
 
     outcome: Outcome
@@ -57,6 +58,7 @@ class Result:
     reason: str = ""
     reference: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def read_result(text: str) -> Result:
@@ -87,7 +89,7 @@ def read_result(text: str) -> Result:
         ),
         "",
     )
-    return Result(outcome, moments, listed, available, reason, reference, _facts(data))
+    return Result(outcome, moments, listed, available, reason, reference, _facts(data), _word_lists(data))
 
 
 def _outcome(data: dict[str, Any]) -> Outcome:
@@ -115,6 +117,15 @@ def _moments(data: dict[str, Any]) -> tuple[tuple[Moment, ...], bool]:
                 if moment is not None and moment not in result:
                     result.append(moment)
     return tuple(result), seen
+
+
+def _word_lists(data: dict[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    result: list[tuple[str, tuple[str, ...]]] = []
+    for key, value in data.items():
+        parts = cast("list[Any]", value) if isinstance(value, list) else []
+        if parts and len(parts) <= 12 and all(isinstance(part, str) and len(part) <= 40 for part in parts):
+            result.append((key, tuple(str(part) for part in parts)))
+    return tuple(result[:4])
 
 
 def _moment(item: object, base: dt.date | None) -> Moment | None:

@@ -65,7 +65,8 @@ class State:
     """form: the tool being filled in, or "". asked: fields the caller was asked for. body: the read-back as heard.
 
     confirmed: canonical arguments the caller said yes to. offers: what the last words proposed. offered: times proposed.
-    taken: a time (HH:MM, or "day") that turned out not to be free, by `checked`. subject: the text of the last
+    taken: a time (HH:MM, or "day") that turned out not to be free, by `checked`. choices: the options
+    that it left. subject: the text of the last
     question about the business. parked: values of forms left aside. fresh: nothing answered the
     caller's last message yet. misses: turns in a row that were not understood.
     """
@@ -82,6 +83,7 @@ class State:
     offers: tuple[Offer, ...] = ()
     offered: tuple[Moment, ...] = ()
     taken: str = ""
+    choices: tuple[str, ...] = ()
     parked: dict[str, Values] = field(default_factory=dict[str, Values])
     contact: Values = field(default_factory=dict[str, Any])
     records: list[Record] = field(default_factory=list[Record])

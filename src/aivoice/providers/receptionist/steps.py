@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from aivoice.providers.receptionist.asked import NAME_AND_PHONE, WHEN
+from aivoice.providers.receptionist.availability import checked_before, probe_arguments
 from aivoice.providers.receptionist.intents import probe_for
 from aivoice.providers.receptionist.moments import clock_of, day_in_form, spoken_time
 from aivoice.providers.receptionist.opening import spans_said
 from aivoice.providers.receptionist.readback import arguments, canonical, describe, missing
 from aivoice.providers.receptionist.reader import Problem
-from aivoice.providers.receptionist.replay import probe_arguments
 from aivoice.providers.receptionist.reply import Draft
 from aivoice.providers.receptionist.schema import Field, Shape
 from aivoice.providers.receptionist.state import Record
@@ -153,6 +153,8 @@ def check_free(draft: Draft, shape: Shape) -> bool:
         return False
     earlier = state.made(probe.name, canonical(wanted))
     if earlier is None:
+        if checked_before(state, shape, probe, wanted):
+            return False
         if not draft.parts:
             draft.say("check")
         draft.call(probe.name, wanted)

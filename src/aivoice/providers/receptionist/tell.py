@@ -162,11 +162,16 @@ def tell_free(draft: Draft, record: Record, active: Shape, probe: Shape) -> bool
                 )
             )
         )
-        elsewhere = [m for m in result.moments if m[0] and day_in(m[0]) != day]
+        elsewhere = [m for m in state.offered if m[0] and day_in(m[0]) != day]
         if elsewhere:
             offer_times(draft, tuple(elsewhere[:3]))
         else:
             draft.say("other_day")
+        return True
+    if state.taken and clock_of(state.taken) is None:
+        draft.say("taken", value=f"The {state.taken}")
+        draft.add(f"{draft.voice.choose(('I do have', 'I could offer'))} the {listed(list(state.choices), 'or the')}.")
+        draft.say("which")
         return True
     if state.taken:
         time = clock_of(state.taken)
@@ -185,6 +190,9 @@ def tell_free(draft: Draft, record: Record, active: Shape, probe: Shape) -> bool
     if wish is not None:
         if result.available or result.listed:
             draft.say("free", value=f"{spoken_time(wish)} {label}".strip())
+        return False
+    if state.choices:
+        draft.add(result.reason or f"I have the {listed(list(state.choices), 'and the')}.")
         return False
     if state.offered:
         lead = f"{label[:1].upper()}{label[1:]} " if label else ""
