@@ -104,7 +104,7 @@ class OneVoice:
 
 
 class SideEffects:
-    """3: a side effect runs only for a committed reply, after 300 ms without speech, once a key, and is never cancelled."""
+    """3: a side effect runs only for a committed reply, after 300 ms of quiet, once a key, and is never cancelled."""
 
     QUIET_US = 300 * MS
 
@@ -278,14 +278,15 @@ class Waterfalls:
 
     def __init__(self) -> None:
         self._ended_at = 0
+        self._turn_ended_at = 0
         self._first_sound = 0
 
     def feed(self, at: int, item: Item) -> Iterable[Violation]:
         match item:
-            case e.SpeechStarted():
-                self._first_sound = 0
             case e.SpeechEnded(at=ended):
-                self._ended_at, self._first_sound = ended, 0
+                self._ended_at = ended
+            case c.TurnEnded():
+                self._turn_ended_at, self._first_sound = self._ended_at, 0
             case e.PlayoutStarted():
                 self._first_sound = self._first_sound or at
             case c.Waterfall():
@@ -299,8 +300,8 @@ class Waterfalls:
             yield Violation(8, at, f"stages add up to {total} µs, mouth-to-ear is {item.mouth_to_ear} µs")
         if any(duration < 0 for _, duration in item.stages):
             yield Violation(8, at, "a stage took negative time")
-        if self._ended_at and self._first_sound:
-            measured = self._first_sound - self._ended_at
+        if self._turn_ended_at and self._first_sound:
+            measured = self._first_sound - self._turn_ended_at
             if abs(measured - item.mouth_to_ear) > self.TOLERANCE_US:
                 yield Violation(8, at, f"mouth-to-ear told {item.mouth_to_ear} µs, measured {measured} µs")
 

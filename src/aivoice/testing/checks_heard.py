@@ -92,7 +92,11 @@ class History:
 
 
 class Silence:
-    """4: something is heard within 1.5 s of the end of the caller's speech, then no gap over 4 s while work is pending."""
+    """4: something is heard within 1.5 s of the end of the caller's speech, then no gap over 4 s while work goes on.
+
+    Measured while the caller is silent and the line is his: his voice, and a contest about it, start both anew. A turn that
+    is decided later than the budget (a slow recogniser, a spelled number) must be answered at once.
+    """
 
     FIRST_US = 1_500 * MS
     GAP_US = 4_000 * MS
@@ -103,10 +107,9 @@ class Silence:
         self._ended_at = 0
         self._owed: tuple[int, int] | None = None  # (due, turn)
         self._sounding = self._held = False
-        self._sound_until = 0
+        self._sounded_at = 0
         self._pending: set[int] = set()
         self._quiet_since = 0
-        self._told_gap = False
 
     def feed(self, at: int, item: Item) -> Iterable[Violation]:
         yield from self._overdue(at)
@@ -114,39 +117,31 @@ class Silence:
             case e.SpeechStarted():
                 self._speaking, self._owed = True, None
             case e.SpeechEnded(at=ended):
-                self._speaking, self._ended_at = False, ended
-                self._rest(at)
+                self._speaking, self._ended_at, self._quiet_since = False, ended, at
             case c.TurnEnded(turn=turn) if (
-                not self._speaking and self._sound_until < self._ended_at and not self._sounding
+                not self._speaking and self._sounded_at < self._ended_at and not self._sounding
             ):
-                self._owed = (
-                    max(self._ended_at + self.FIRST_US, at if at > self._ended_at + self.FIRST_US else 0),
-                    turn,
-                )
+                self._owed = (max(self._ended_at + self.FIRST_US, at), turn)
             case c.TurnReopened() | e.HungUp() | c.Finish():
                 self._owed = None
                 if isinstance(item, c.Finish):
                     self._pending.clear()
-            case e.PlayoutStarted():
-                self._sounding, self._owed = True, None
-            case e.PlayoutFinished() | c.Stop():
-                self._sounding = False
-                self._rest(at)
-            case c.Hold():
-                self._held, self._sounding, self._owed = self._sounding, False, None
-                self._rest(at)
-            case c.Resume():
-                self._sounding = self._held
-                self._rest(at)
             case _:
-                self._work(at, item)
+                self._sound(at, item)
 
-    def _rest(self, at: int) -> None:
-        self._sound_until = self._quiet_since = at
-        self._told_gap = False
-
-    def _work(self, at: int, item: Item) -> None:
+    def _sound(self, at: int, item: Item) -> None:
         match item:
+            case e.PlayoutStarted():
+                self._sounding, self._owed, self._sounded_at = True, None, at
+            case e.PlayoutFinished() | c.Stop():
+                self._sounding, self._held = False, False
+                self._quiet_since = at
+            case c.Hold():
+                self._held, self._sounding, self._owed = self._held or self._sounding, False, None
+                self._quiet_since = at
+            case c.Resume():
+                self._sounding, self._held = self._held, False
+                self._quiet_since = at
             case c.Generate(speculative=False) | c.RunTool() | c.Transfer():
                 if not self._pending:
                     self._quiet_since = max(self._quiet_since, at)
@@ -160,15 +155,10 @@ class Silence:
         if self._owed is not None and at > self._owed[0] + self.TOLERANCE_US:
             yield Violation(4, at, f"nothing was heard within 1.5 s of the end of turn {self._owed[1]}")
             self._owed = None
-        if (
-            self._pending
-            and not self._sounding
-            and not self._speaking
-            and not self._told_gap
-            and at - self._quiet_since > self.GAP_US + self.TOLERANCE_US
-        ):
-            self._told_gap = True
+        working = self._pending and not self._sounding and not self._speaking
+        if working and at - self._quiet_since > self.GAP_US + self.TOLERANCE_US:
             yield Violation(4, at, f"{(at - self._quiet_since) / 1e6:.1f} s of silence while work was pending")
+            self._quiet_since = at
 
     def close(self, at: int) -> Iterable[Violation]:
         return ()

@@ -13,6 +13,7 @@ from aivoice.engine.cascade import LlmCascade
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade
+from aivoice.engine.ports import Observer
 from aivoice.engine.session import CallEnded, CallSession, Providers
 from aivoice.testing import scenarios
 from aivoice.testing.acts import CallPlan
@@ -50,7 +51,8 @@ class CallRecord:
         found = hashlib.blake2b(digest_size=12)
         for at, item in self.records:
             if isinstance(item, c.Generate):
-                told = f"{at} Generate {item.turn} {item.attempt} {len(item.request.messages)} {item.request.messages[-1:]}"
+                asked = item.request.messages
+                told = f"{at} Generate {item.turn} {item.attempt} {item.speculative} {len(asked)} {asked[-1:]}"
             else:
                 told = f"{at} {item!r}"
             found.update(told.encode())
@@ -163,8 +165,13 @@ def _providers(
 
 
 def _session(
-    plan: CallPlan, line: Line, config: CallConfig, providers: Providers, tools: FakeToolRunner, observers
-) -> CallSession:  # type: ignore[no-untyped-def]
+    plan: CallPlan,
+    line: Line,
+    config: CallConfig,
+    providers: Providers,
+    tools: FakeToolRunner,
+    observers: tuple[Observer, ...],
+) -> CallSession:
     texts = {**DEFAULT_CLIPS, **config.clips}
     return CallSession(
         call_id=f"sim-{plan.index}",
@@ -180,7 +187,7 @@ def _session(
 
 
 def _line_trouble(line: Line, injector: Injector) -> list[asyncio.TimerHandle]:
-    """Faults of the network: stalls (also for delay, reorder, duplicate: a jitter buffer turns them into one), and the end."""
+    """Faults of the network: the end, or stalls (a jitter buffer turns loss, delay and disorder into them)."""
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
     for fault in injector.draw():

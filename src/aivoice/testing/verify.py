@@ -10,7 +10,16 @@ from aivoice.core.config import DEFAULT_CLIPS
 from aivoice.core.text import words
 from aivoice.testing import scenarios
 from aivoice.testing.callers import Done
-from aivoice.testing.checks import Check, EngineBugs, HangUp, OneVoice, Operations, SideEffects, Violation, Waterfalls
+from aivoice.testing.checks import (
+    Check,
+    EngineBugs,
+    HangUp,
+    OneVoice,
+    Operations,
+    SideEffects,
+    Violation,
+    Waterfalls,
+)
 from aivoice.testing.checks_heard import Doubled, History, Reopening, Silence
 from aivoice.testing.simulated import CallRecord
 
@@ -26,7 +35,8 @@ def check(record: CallRecord) -> list[Violation]:
         return [Violation(0, last, record.crash)]
     texts = {**DEFAULT_CLIPS, **scenarios.config(record.plan).clips}
     checks: list[Check] = [
-        OneVoice(), History(texts), SideEffects(), Silence(), Operations(), HangUp(), Waterfalls(), Reopening(), EngineBugs(),
+        OneVoice(), History(texts), SideEffects(), Silence(), Operations(), HangUp(), Waterfalls(), Reopening(),
+        EngineBugs(),
     ]  # fmt: skip
     if _is_clean(record):
         said = tuple(w for done in record.done for w in words(done.act.text))
@@ -47,13 +57,8 @@ def check(record: CallRecord) -> list[Violation]:
 def _is_clean(record: CallRecord) -> bool:
     """The recogniser hears the caller and nothing else, without mistakes."""
     plan = record.plan
-    return not (
-        plan.echo
-        or plan.chatter
-        or plan.stt.mishear
-        or plan.stt.revise
-        or any(f.stage in ("stt", "vad") for f in plan.faults)
-    )
+    deaf = any(fault.stage in ("stt", "vad") for fault in plan.faults)
+    return not (plan.echo or plan.chatter or plan.stt.mishear or plan.stt.revise or deaf)
 
 
 @dataclass(slots=True)
