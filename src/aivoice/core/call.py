@@ -80,7 +80,8 @@ class Call:
 
     def _move(self, now: int) -> None:
         talk = self._talk
-        for _ in range(_MOST_MOVES):
+        self._deadline = now
+        for _ in range(_MOST_MOVES):  # pragma: no branch - running out would be a loop in the rules
             if talk.ended:
                 self._deadline = None
                 return
@@ -97,7 +98,6 @@ class Call:
             else:
                 self._deadline = earliest
                 return
-        self._deadline = now
 
     # ------------------------------------------------------------ events
 
@@ -167,7 +167,7 @@ class Call:
                 talk.deaf = True
             case e.TurnScored():
                 talk.ears.score = event.probability
-            case e.Dtmf():
+            case _:
                 self._key(event.digit, now)
 
     def _key(self, digit: str, now: int) -> None:
@@ -218,7 +218,7 @@ class Call:
                     talk.out.emit(c.Note("stale", event.turn, event.attempt, "tool request"))
             case e.GenerationEnded():
                 talk.mouth.on_generation_ended(event, now)
-            case e.ToolEnded():
+            case _:
                 run = talk.toolbox.ended(event)
                 reply = talk.mouth.reply
                 told = run is None or (reply is not None and run in reply.tools)

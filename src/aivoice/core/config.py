@@ -151,7 +151,8 @@ class CallConfig:
 
     Those missing come from DEFAULT_CLIPS; ``filler.<tool>`` bridges that tool.
     tts_streams_text: clauses may be pushed word by word. max_call: the call ends politely at this age.
-    goodbye_wait: the line closes then even if the goodbye was not heard to its end. patience: after so many failed turns in a row the call is handed over or ended politely.
+    goodbye_wait: the line closes then even if the goodbye was not heard to its end.
+    patience: after so many failed turns in a row the call is handed over or ended politely.
     """
 
     system: str = ""

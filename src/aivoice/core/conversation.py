@@ -196,14 +196,16 @@ class Conversation:
         if self._must_hand_over(text, marks, now):
             return
         guess = self.speculated()
-        if guess is not None and same(guess.text, text):
-            marks.at.update({k: v for k, v in (guess.marks.at if guess.marks else {}).items() if k not in marks.at})
+        if guess is not None:  # made for these very words: the rule "stale_guess" comes before "turn_end"
+            marks.at |= {stage: at for stage, at in self._guess_marks(guess).items() if stage not in marks.at}
             marks.speculated, guess.marks = True, marks
             self.mouth.commit(guess, now)
             return
-        if guess is not None:
-            self.mouth.discard(guess, "the turn's text was another")
         self.mouth.answer(self.turn, text, now, speculative=False, marks=marks)
+
+    @staticmethod
+    def _guess_marks(guess: Reply) -> dict[str, int]:
+        return guess.marks.at if guess.marks else {}
 
     def _turn_marks(self, now: int) -> Marks:
         marks = Marks(self.turn, self.ears.ended_at or now)
@@ -291,9 +293,6 @@ class Conversation:
     def finish(self, reason: str) -> None:
         """The call is over; every operation has ended or ends now."""
         self._end_reply(reason)
-        for attempt in sorted(attempt for attempt, run in self.toolbox.open.items() if not run.side_effects):
-            self.out.emit(c.Cancel(self.turn, attempt))
-            del self.toolbox.open[attempt]
         if self.transferring is not None and reason != "transferred":
             self.out.emit(c.Cancel(self.turn, self.transferring.attempt))
         self.ended, self.transferring, self.contest = True, None, None

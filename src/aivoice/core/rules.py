@@ -107,7 +107,7 @@ def _settle_contest(talk: Conversation, now: int) -> None:
             talk.carry_on("backchannel or echo", now)
         case "wait":
             talk.give_way("the caller went on after a listening noise", now)
-        case "yield":
+        case _:
             talk.give_way("the caller spoke", now)
 
 

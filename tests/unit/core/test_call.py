@@ -7,6 +7,7 @@ from tests.unit.core.playing import Toy
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
+from aivoice.core.call import Call
 from aivoice.core.config import CallConfig, Emergency, Lease, Speculation, Target
 from aivoice.core.prompt import Passage, ToolSpec
 
@@ -180,9 +181,13 @@ class TestSpeculation:
 
     def test_spelling_ends_a_guess_with_company(self) -> None:
         toy = call(CallConfig(speculation=Speculation(eager_interims=True)))
-        toy.voice("my number is five five five one")
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        toy.feed(e.Heard("interim", "my number is five five five one", 0, toy.position))
+        assert toy.of(c.Generate)
+        toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
         toy.pass_time(1_400)
         assert toy.said(c.Play)[-1].cached == "continuer"
+        assert toy.said(c.ReplyEnded)[-1].why == "the caller is spelling"
 
 
 class TestBargeIn:
@@ -672,3 +677,16 @@ def test_stale_results_are_noted_and_change_nothing() -> None:
     ):
         assert kinds(toy.feed(event)) == ["Note"]
     assert toy.call.phase == "listening"
+
+
+def test_clips_that_cannot_be_spoken_never_hold_the_line() -> None:
+    call_ = Call(CallConfig(max_call=1_000))
+    call_.handle(e.Answered("", "UTC"), 0)
+    call_.handle(e.MediaUp(), 0)
+    call_.handle(e.ClipAudio(0, 1, 10), 5)
+    call_.handle(e.ClipReady(0, 1, 0, (), "no_audio"), 10)
+    assert call_.phase == "listening"
+    call_.handle(e.Tick(), 1_000_000)
+    assert call_.next_deadline() == 16_000_000
+    call_.handle(e.Tick(), 16_000_000)
+    assert call_.ended
