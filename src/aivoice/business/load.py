@@ -60,11 +60,9 @@ def load_business(path: str | os.PathLike[str]) -> Business:
     if not isinstance(source.value, dict):
         source.problems.append(Problem(1, 1, "the file must hold `key: value` lines: begin with `name: …`"))
         raise BusinessFileError(str(path), tuple(source.problems))
-    shape = _validate(source)
-    business = None
-    if shape is not None:
-        business = _Assembler(file, shape, source).build()
-    if source.problems or business is None:
+    shape, broken = _validate(source)
+    business = _Assembler(file, shape, source, broken).build()
+    if source.problems:
         ordered = sorted(dict.fromkeys(source.problems), key=lambda item: (item.line, item.column, item.text))
         raise BusinessFileError(str(path), tuple(ordered))
     return business
@@ -90,14 +88,17 @@ def _is_schema(path: YamlPath) -> bool:
     return len(path) > 3 and path[0] == "tools" and path[2] == "parameters"
 
 
-def _validate(source: Source) -> s.BusinessShape | None:
+def _validate(source: Source) -> tuple[s.BusinessShape, frozenset[str]]:
+    """The shape, and the top-level keys that had to be left out of it so that the rest can still be checked."""
     value = {key: item for key, item in cast("dict[str, Any]", source.value).items() if item is not None}
     try:
-        return s.BusinessShape.model_validate(value)
+        return s.BusinessShape.model_validate(value), frozenset()
     except ValidationError as error:
-        for item in error.errors(include_url=False, include_context=True):
-            source.problems.append(_problem(source, cast("dict[str, Any]", item)))
-        return None
+        found = [cast("dict[str, Any]", item) for item in error.errors(include_url=False, include_context=True)]
+    source.problems.extend(_problem(source, item) for item in found)
+    broken = frozenset(str(item["loc"][0]) for item in found)
+    rest = {key: item for key, item in value.items() if key not in broken}
+    return s.BusinessShape.model_validate({"name": "?", **rest}), broken
 
 
 def _problem(source: Source, item: dict[str, Any]) -> Problem:
@@ -188,8 +189,9 @@ def _fields_at(loc: YamlPath) -> tuple[str, ...]:
 class _Assembler:
     """Checks that need more than one key, the files a business names, and the frozen result."""
 
-    def __init__(self, file: Path, shape: s.BusinessShape, source: Source) -> None:
+    def __init__(self, file: Path, shape: s.BusinessShape, source: Source, broken: frozenset[str]) -> None:
         self._file = file
+        self._broken = broken
         self._folder = file.parent
         self._shape = shape
         self._source = source
@@ -228,7 +230,8 @@ class _Assembler:
     def _check_sentences(self) -> None:
         tools = {tool.name for tool in self._shape.tools}
         for key in self._shape.sentences:
-            if key in DEFAULT_CLIPS or (key.startswith("filler.") and key.removeprefix("filler.") in tools):
+            filler = key.removeprefix("filler.") if key.startswith("filler.") else ""
+            if key in DEFAULT_CLIPS or filler in tools or (filler and "tools" in self._broken):
                 continue
             line, column = self._source.position(("sentences", key), key=True)
             self._source.problems.append(Problem(line, column, _unknown_key(key, tuple(DEFAULT_CLIPS))))
@@ -257,7 +260,7 @@ class _Assembler:
         if written is None:
             return Emergency()
         names = [item.name for item in self._shape.transfers]
-        if written.target not in names:
+        if written.target not in names and "transfers" not in self._broken:
             known = f"use one of {', '.join(names)}" if names else "add it under `transfers`"
             self._report(("emergency", "target"), f"no transfer has this name: {known}")
         return Emergency(written.phrases, written.sentence, written.target)
@@ -265,7 +268,7 @@ class _Assembler:
     def _tools(self) -> tuple[Tool, ...]:
         tools: list[Tool] = []
         for index, tool in enumerate(self._shape.tools):
-            if tool.endpoint == SERVICE and self._shape.service is None:
+            if tool.endpoint == SERVICE and self._shape.service is None and "service" not in self._broken:
                 self._report(("tools", index, "endpoint"), "there is no `service:` in this file: add it, or use a URL")
             tools.append(
                 Tool(

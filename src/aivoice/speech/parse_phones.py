@@ -94,6 +94,11 @@ def _extension(tokens: tuple[Token, ...], index: int) -> tuple[str, int]:
 
 def _read(tokens: tuple[Token, ...], index: int) -> tuple[Phone, int, int] | None:
     """A run of digits from `index`: (number, first token, index after)."""
+    if tokens[index : index + 1] and tokens[index].gap[-1:] in ("$", "£", "€"):
+        stop = index + 1  # an amount of money: its groups of thousands are no number either
+        while stop < len(tokens) and tokens[stop].gap in (",", ".") and tokens[stop].is_digits:
+            stop += 1
+        return Phone(""), index, stop
     first, at = index, index
     plus = word_at(tokens, at) == "plus" or (at < len(tokens) and tokens[at].gap.rstrip("( ").endswith("+"))
     if word_at(tokens, at) == "plus":

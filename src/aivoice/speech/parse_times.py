@@ -43,6 +43,7 @@ class _Clock:
     half: str  # "am", "pm", "24" (unambiguous), "" (unknown)
     sure: bool
     stop: int
+    bare: bool = False  # two numbers side by side, as a house number may be, too
 
 
 _LEADS: dict[str, Qualifier] = {
@@ -60,6 +61,7 @@ _COUNTED = word_set(
     "bathrooms bedrooms rooms of's miles blocks"
 )
 _EXACT_MINUTES = frozenset({10, 15, 20, 25, 30, 35, 40, 45, 50, 55})
+_NAMED = {"noon": 12, "midday": 12, "midnight": 0}
 _FRACTIONS = {"half": 30, "quarter": 15}
 
 
@@ -68,6 +70,8 @@ def _half_of_day(tokens: tuple[Token, ...], index: int) -> tuple[str, int]:
     word = word_at(tokens, index)
     if word in ("am", "pm"):
         return word, index + 1
+    if word in _NAMED and word_at(tokens, index - 1) in ("twelve", "12", "00"):
+        return ("am" if word == "midnight" else "pm"), index + 1
     if word in ("a", "p") and word_at(tokens, index + 1) == "m":
         return word + "m", index + 2
     at = index
@@ -106,7 +110,8 @@ def _relative_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
         return _Clock(hour[0], 30, "", True, hour[1]) if hour else None
     if word_at(tokens, at + 1) in _NAMED:
         base = _NAMED[word_at(tokens, at + 1)]
-        hour, half = (base % 12 or 12, at + 2), "am" if base == 0 else "pm"
+        to_noon = (joint not in ("past", "after")) == (base == 12)  # a quarter to noon is still morning
+        hour, half = (12, at + 2), "am" if to_noon else "pm"
     else:
         hour, half = _hour(tokens, at + 1), ""
     if hour is None:
@@ -114,9 +119,6 @@ def _relative_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
     if joint in ("past", "after"):
         return _Clock(hour[0], minutes, half, True, hour[1])
     return _Clock(hour[0] - 1 or 12, 60 - minutes, half, True, hour[1])
-
-
-_NAMED = {"noon": 12, "midday": 12, "midnight": 0}
 
 
 def _digital_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
@@ -161,7 +163,7 @@ def _spoken_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
     minute = small(tokens, at)
     if minute is not None and 10 <= minute[0] <= 59:
         exact = "24" if value > 12 else ""
-        return _Clock(value, minute[0], exact, minute[0] in _EXACT_MINUTES, minute[1])
+        return _Clock(value, minute[0], exact, minute[0] in _EXACT_MINUTES, minute[1], bare=not exact)
     return _Clock(value, 0, "24" if value > 12 else "", False, at) if value <= 12 else None
 
 
@@ -191,24 +193,18 @@ def _clock_at(tokens: tuple[Token, ...], index: int, expected: bool) -> tuple[_C
     if half and clock.hour > 12:
         half = ""
     before = word_at(tokens, index - 1)
-    led = before in _LEADS or before == "or"
+    led = before == "or" or (before in _LEADS and not (before == "to" and small(tokens, index - 2)))
     if not half and not led and word_at(tokens, stop) == "or":
         other = _spoken_clock(tokens, stop + 1)
         led = other is not None and bool(_half_of_day(tokens, other.stop)[0])  # "three or four pm"
     counted = word_at(tokens, clock.stop) in _COUNTED
     if not half and (counted or _street_follows(tokens, clock.stop) or _continues_number(tokens, index, clock.stop)):
         return None
-    # "three forty" alone could be a house number or part of a phone number; digits with a colon could not.
-    written = any(":" in token.gap for token in tokens[index + 1 : clock.stop])
-    plain = clock.minute and not clock.half and not written and not _is_phrase(tokens, index)
-    sure = clock.sure and (not plain or clock.minute in (15, 30, 45))
+    # "three forty" alone could be a house number or part of a phone number; "three thirty" hardly is.
+    sure = clock.sure and (not clock.bare or clock.minute in (15, 30, 45))
     if not (sure or half or led or expected):
         return None
     return clock, half, stop
-
-
-def _is_phrase(tokens: tuple[Token, ...], index: int) -> bool:
-    return word_at(tokens, index) in ("half", "quarter", "a") or word_at(tokens, index + 1) in ("past", "to")
 
 
 def _continues_number(tokens: tuple[Token, ...], index: int, stop: int) -> bool:

@@ -10,7 +10,8 @@ from aivoice.knowledge.passages import MAX_CHARS, split_documents
 
 
 def test_one_passage_a_heading_with_the_path_above_it() -> None:
-    text = "Before.\n\n# One\n\nFirst **bold** [link](http://x.example).\n\n## Two\n\n- a\n- b\n\n# Three\n\n```\n# no heading\n```\n"
+    text = "Before.\n\n# One\n\nFirst **bold** [link](http://x.example).\n\n## Two\n\n- a\n- b\n\n# Three\n\n"
+    text += "```\n# no heading\n```\n"
     pieces = split_documents([Document("d.md", "Title", text)])
     assert [(piece.heading, piece.text) for piece in pieces] == [
         ("Title", "Before."),

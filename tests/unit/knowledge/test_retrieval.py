@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from tests.unit.knowledge import questions as q
+from tests.unit.knowledge.evaluation import evaluate, knowledge
 
 from aivoice.business.model import Document
 from aivoice.errors import ProviderError
 from aivoice.knowledge.search import ANSWERABLE, Knowledge
-from tests.unit.knowledge import questions as q
-from tests.unit.knowledge.evaluation import evaluate, knowledge
 
 # (business, questions, least share: right first, right and above the threshold, refused; most share wrong)
 WORDS = (
