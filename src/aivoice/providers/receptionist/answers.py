@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aivoice.core.prompt import Passage
+from aivoice.knowledge.terms import SYNONYMS
 from aivoice.providers.receptionist.acts import Act
 from aivoice.providers.receptionist.facts import Facts
 from aivoice.providers.receptionist.slots import suspicious
@@ -44,6 +46,9 @@ def answer(
         price = _price(about or list(content(subject)), facts)
         if price:
             return Answer(price)
+        if not about and facts.prices:
+            some = listed([f"{item[:1].lower()}{item[1:]} is {_bare(cost)}" for item, cost, _ in facts.prices[:2]], "and")
+            return Answer(f"It depends on what you need. For example, {some}.")
     wanted = about or list(content(subject)) or list(content(question))
     return _from_passages(question, wanted, acts, passages)
 
@@ -137,22 +142,45 @@ def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passa
         heading = set(content(passage.heading))
         for index, line in enumerate(lines):
             own = set(content(line))
-            inside = sum(1.0 for word in wanted if any(alike(word, other) for other in own))
+            inside = sum(max((_likeness(word, other) for other in own), default=0.0) for word in wanted)
             above = sum(
-                0.6 for word in wanted if not any(alike(word, o) for o in own) and any(alike(word, o) for o in heading)
+                0.5
+                for word in wanted
+                if not any(_likeness(word, o) for o in own) and any(alike(word, o) for o in heading)
             )
             coverage = (inside + above) / max(len(wanted), 1)
             fit = 0.35 if any(kind.search(line) for kind in kinds) else 0.0
             miss = -0.25 if kinds and not fit else 0.0
+            if not inside and not above and passage.score < 0.8:
+                continue
             score = coverage + fit + miss + 0.4 * max(0.0, min(passage.score, 1.0)) - 0.02 * rank - 0.01 * index
             if best is None or score > best[0]:
                 best = (score, _known(coverage, passage.score, bool(kinds) and not fit), lines, index)
     if best is None or not best[1]:
         return Answer("")
     _, _, lines, index = best
-    text = _shape(lines, index, wanted)
-    own = set(content(text))
-    return Answer(text, partial=not any(alike(word, other) for word in wanted for other in own))
+    return Answer(_as_sentence(_shape(lines, index, wanted)))
+
+
+@lru_cache(maxsize=16384)
+def _likeness(asked: str, said: str) -> float:
+    """1: the same word, nearly; 0.7: one that the knowledge counts as the same ("kids", "children")."""
+    if alike(asked, said):
+        return 1.0
+    return 0.7 if any(alike(asked, other) for other in _synonyms(said)) else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _synonyms(word: str) -> frozenset[str]:
+    return frozenset(stem(other) for key, others in SYNONYMS.items() if stem(key) == word for other in others)
+
+
+_ROW = re.compile(r"^([A-Z][^:.]{2,60}): ((?:from |about |up to )?[$€£]\S.*)$")
+
+
+def _as_sentence(text: str) -> str:
+    """A price list's row as a sentence: "Cleaning: $95." → "Cleaning is $95."."""
+    return _ROW.sub(r"\1 is \2", text)
 
 
 def _known(coverage: float, score: float, misfit: bool) -> bool:

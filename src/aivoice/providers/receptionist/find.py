@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from aivoice.providers.receptionist.schema import Field, Option
-from aivoice.providers.receptionist.text import alike, distance, plain, stem, word_set, words
+from aivoice.providers.receptionist.text import STOP, alike, distance, plain, stem, word_set, words
 from aivoice.speech.found import Found
 from aivoice.speech.parse_dates import DateSpan, find_dates
 from aivoice.speech.parse_emails import Email, find_emails
@@ -124,7 +124,7 @@ _NAME_LEAD = re.compile(
 _WITH_LETTER = re.compile(r"\bwith (?:a |an |one |two |double |just one |only one )*(?P<count>one|two|double|a|an) (?P<letter>[a-z])(?:'?s)?\b(?: (?:instead of|not) (?:a |an )?(?P<old>[a-z])\b)?", re.I)  # fmt: skip
 _NAME_NOISE = word_set(
     """
-    wrong incorrect misspelled
+    wrong incorrect misspelled one first second third last earliest soonest option slot either both thing message
     fine good great okay ok sure yes no none nobody correct right thanks speaking please sorry it that
     """
 )
@@ -190,7 +190,7 @@ def _respell(base: str, how: re.Match[str]) -> str:
 
 
 _LEAD = re.compile(
-    r"^(?:(?:uh|um|er|well|so|yes|yeah|yep|okay|ok|sure|hi|hello|please|oh|and|no|actually|sorry|it's|it is|its|that's|that is|that would be|it would be|i think|just|basically|the \w+ (?:is|was)|my \w+(?: \w+)? is|it was|this is|just say|say|tell them|tell (?:him|her)|note)(?:\s+that)?[\s,]+)+",
+    r"^(?:(?:uh|um|er|well|so|yes|yeah|yep|okay|ok|sure|hi|hello|please|oh|and|no|actually|sorry|it's|it is|its|that's|that is|that would be|it would be|i think|just|basically|the (?:problem|issue|reason|message|address|answer|matter|name|number) (?:is|was)|my (?:name|address|message|problem|issue|reason|number|email|phone number|email address) is|it was|this is|just say|say|tell them|tell (?:him|her)|note)(?:\s+that)?[\s,]+)+",
     re.I,
 )
 
@@ -343,6 +343,10 @@ def ordinal_pick(text: str, count: int) -> int | None:
     return count - 1 if count and re.search(r"\b(the )?latest\b", said) else None
 
 
+# Alone, these name no option.
+_WEAK = STOP | word_set("first second third other new old last next part type visit appointment servic")
+
+
 def choices(text: str, options: tuple[Option, ...], expected: bool) -> list[tuple[Option, int, int]]:
     """The options named in `text`, in order of mention with their place. A word shared by several options names none of
     them; one that belongs to a single option is enough when it was asked for or is a long word."""
@@ -352,11 +356,11 @@ def choices(text: str, options: tuple[Option, ...], expected: bool) -> list[tupl
     scored: list[tuple[float, Option, int, int]] = []
     for option in options:
         best: tuple[float, int, int] | None = None
-        for way in option.stems:
+        for number, way in enumerate(option.stems):
             hits = [[spot for spot in spots if alike(spot[2], want)] for want in way]
             share = sum(1 for hit in hits if hit) / len(way)
-            own = any(
-                hit and len(want) >= (3 if expected else 4) and not _shared(want, option, options)
+            own = number == 0 and any(
+                hit and len(want) >= (3 if expected else 4) and want not in _WEAK and not _shared(want, option, options)
                 for hit, want in zip(hits, way, strict=True)
             )
             if share == 1 or (own and share > 0):

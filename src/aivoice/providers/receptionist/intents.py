@@ -20,7 +20,7 @@ _CONCEPTS: dict[str, str] = {
     "book": r"book|booking|schedule|scheduling|reserve|reservation|appointment|set up|come in|get in|make an? \w+|slot|table|see (the|a|dr|doctor) ?\w*|consultation",
     "cancel": r"cancel|cancels|cancelled|canceled|cancelling|cancellation|call off",
     "move": r"reschedule|rescheduling|move|push back|change my|change the (time|date|day|appointment|booking|reservation)|switch my|different (day|time) for my",
-    "free": r"available|availability|anything free|openings?|open slots?|free slots?|any slots?|what times|when (can|could) (i|you|we|someone|somebody)|earliest|soonest|next available|got anything|have anything|anything (on|for|this|next|tomorrow|today)|free (on|at|tomorrow|today)|fit me in|squeeze me in",
+    "free": r"available|availability|anything free|openings?(?! (?:hours|times))|open slots?|free slots?|any slots?|what times|when (can|could) (i|you|we|someone|somebody)|earliest|soonest|next available|got anything|have anything|anything (on|for|this|next|tomorrow|today)|free (on|at|tomorrow|today)|fit me in|squeeze me in",
     "price": r"how much|price|cost|quote|estimate|rate|fee",
     "status": r"status|track|tracking|where is|where's|eta|update on|how far|ready yet|progress",
     "order": r"order|ordering|buy|purchase",

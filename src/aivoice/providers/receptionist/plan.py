@@ -78,9 +78,6 @@ def _respond(draft: Draft) -> None:
         transfer(draft)
         return
     if _closes(state) and not state.confirmed:
-        if state.active is not None and "bye" not in turn.acts and not turn.acts & {"nothing_else"}:
-            form_step(draft, state.active)
-            return
         goodbye(draft)
         return
     courtesies(draft)
@@ -116,7 +113,7 @@ def _closes(state: State) -> bool:
     if "bye" in turn.acts:
         return True
     if "nothing_else" in turn.acts:
-        return not state.active or not state.asked
+        return not state.active or not state.asked or "thanks" in turn.acts
     declined = "more" in turn.declined and "no" in turn.acts and not state.active and not _asks(turn.acts)
     return declined and len(words(turn.text)) <= 8
 
@@ -233,7 +230,8 @@ def _repeat(draft: Draft) -> None:
 def _answer(draft: Draft) -> bool:
     """Answer the questions in the caller's turn: hours, then everything else. True where something was answered."""
     state, turn = draft.state, draft.state.turn
-    pieces = turn.info or ((turn.text,) if state.active is None and not turn.started else ())
+    free = state.active is None and not turn.started and not turn.dropped
+    pieces = turn.info or ((turn.text,) if free else ())
     answered = False
     for piece in pieces:
         answered = _answer_piece(draft, piece, bool(turn.info)) or answered
@@ -310,6 +308,9 @@ def _without_form(draft: Draft) -> None:
     if turn.declined or turn.acts & {"no"}:
         draft.add("All right.")
         draft.say("anything_else")
+        return
+    if turn.acts & {"yes"} and {"message", "transfer"} <= set(state.offers):
+        draft.offer_help()
         return
     if turn.acts & {"yes"} and not turn.misses > 1:
         draft.add(draft.voice.choose(("Sure, what can I do for you?", "Gladly. What do you need?")))

@@ -113,6 +113,11 @@ def spoken_phone(digits: str) -> str:
     return digits
 
 
+_SELF_EVIDENT = frozenset(
+    {"service", "type", "treatment", "job", "service type", "appointment type", "reason", "reason for visit", "purpose"}
+)
+
+
 def describe(shape: Shape, values: Values, today: dt.date) -> str:
     """Every value in one phrase: "cleaning, on Wednesday, November 25th at 3 pm, for Ana Lopez, phone number 555-010-4477"."""
     parts: list[str] = []
@@ -137,10 +142,10 @@ def describe(shape: Shape, values: Values, today: dt.date) -> str:
                 parts.append(f"on {text}")
             case "name" if single["name"] and YOUR_NAME.fullmatch(item.label):
                 parts.append(f"for {text}")
-            case "enum" if item.label in ("service", "type", "treatment", "job", "service type", "appointment type"):
+            case "enum" if item.label in _SELF_EVIDENT:
                 parts.append(text)
             case "text" if item.name == "message":
                 parts.append(f"the message: {text}")
             case _:
-                parts.append(f"{item.label}: {text}" if item.kind in ("boolean", "text") else f"{item.label} {text}")
+                parts.append(f"{item.label}: {text}" if item.kind in ("boolean", "text", "enum") else f"{item.label} {text}")
     return ", ".join(parts)

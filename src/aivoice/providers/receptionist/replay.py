@@ -147,8 +147,9 @@ def on_user(state: State, text: str) -> None:
     state.turn, state.fresh, state.confirmed = turn, True, ""
     pieces = segments(text)
     dated = bool(find.dates(text, state.today)) or bool(find.times(text, False))
-    intent = None if _just_answers(state, acts, text) else match_tool(text, acts, state.shapes, dated)
     turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
+    wish = " ".join(piece for piece in pieces if piece not in turn.info)
+    intent = match_tool(wish, acts_of(wish), state.shapes, dated) if wish and not _just_answers(state, acts, text) else None
     turn.person = "person" in acts and "message" not in acts or _wants_target(state, text)
     _take_offers(state, turn, intent)
     if state.form and _gives_up(state, acts, intent):
@@ -201,8 +202,10 @@ def _is_info(state: State, piece: str) -> bool:
     looked_up = match_tool(piece, acts, state.shapes, True) if "hours" not in acts else None
     if looked_up is not None and looked_up.explicit and _read_only(state, looked_up.tool):
         return False
-    if acts & _INFO:
+    if acts & _INFO or re.match(r"(and |so |but )?what (if|happens|about if)\b", plain(piece)):
         return True
+    if state.form and "cancel" in acts:
+        return False
     if "question" not in acts:
         return False
     shape = state.active
@@ -304,6 +307,12 @@ def _start(state: State, turn: Turn, tool: str) -> None:
             known[item.name] = state.contact[item.kind]
         elif item.kind == "name" and "name" in state.contact and item.required and shape.name == TAKE_MESSAGE:
             known[item.name] = state.contact["name"]
+    last = next((r for r in reversed(state.records) if r.name == state.last_done and r.values), None)
+    if last is not None and shape.verb in ("cancel", "reschedule", "move", "change") and shape.name != last.name:
+        moved = shape.verb != "cancel"
+        for item in shape.fields:
+            if item.name in last.values and not (moved and item.kind in ("date", "time", "datetime")):
+                known[item.name] = last.values[item.name]
     kept = {} if "start_again" in turn.acts else state.parked.pop(shape.name, {})
     state.values = {**known, **kept}
     state.asked, state.attempts, state.offered, state.taken, state.read_back = (), {}, (), "", False

@@ -293,7 +293,7 @@ def _options(schema: Schema) -> tuple[Option, ...]:
         spoken = humanise(str(value)) if isinstance(value, str) else str(value).lower()
         more = synonyms.get(str(value))
         same = [str(way) for way in cast("list[Any]", more)] if isinstance(more, list) else []
-        spoken = next((way for way in same if re.sub(r"\W", "", way) == re.sub(r"\W", "", spoken)), spoken)
+        spoken = next((way for way in same if "'" in way and re.sub(r"\W", "", way) == re.sub(r"\W", "", spoken)), spoken)
         ways = (
             [spoken, *(str(word) for word in cast("list[Any]", more) if word)] if isinstance(more, list) else [spoken]
         )
@@ -344,9 +344,14 @@ def _questions(kind: Kind, label: str, description: str, options: tuple[Option, 
         case "email":
             return "What's your email address?", "Could you spell your email address for me?"
         case "phone":
-            return "What's the best phone number for you?", "Could you give me the phone number, digit by digit?"
+            return (
+                "What's the best phone number for you?",
+                "And the phone number, please?",
+                "Could you give me the phone number, digit by digit?",
+            )
         case "name" if YOUR_NAME.fullmatch(label):
-            return f"May I have your {'full name' if 'full' in label else 'name'}?", "Could you spell your name for me?"
+            noun = "full name" if "full" in label else "name"
+            return f"May I have your {noun}?", f"Could you tell me your {noun}, please?", "Could you spell your name for me?"
         case "date" if label == "day":
             return "What day would you like?", "Which day would suit you?"
         case "time" if label == "time":
@@ -360,7 +365,7 @@ def _questions(kind: Kind, label: str, description: str, options: tuple[Option, 
             wish = "would you like" if _OFFERED.search(label) else "is it"
             return (
                 f"Which {label} {wish}{': ' + menu if len(options) <= 4 else ''}?",
-                f"For the {label}, I have {menu}. Which one?",
+                f"I have {menu}. Which one is it?",
             )
         case "integer" if (noun := _noun(description)).startswith("number of "):
             return f"How many {noun.removeprefix('number of ')}?", again

@@ -85,9 +85,8 @@ def _done(draft: Draft, record: Record, shape: Shape, result: Result) -> None:
     lead = draft.voice.choose(("All set.", "Wonderful.", "Great."))
     draft.add(lead, f"{opening} {when_said}".strip() + ".")
     if result.reference:
-        draft.add(
-            f"Your reference is {' '.join(result.reference) if len(result.reference) <= 8 else result.reference}."
-        )
+        code = "".join(ch for ch in result.reference if ch.isalnum())
+        draft.add(f"Your reference is {' '.join(code) if len(code) <= 8 else code}.")
     told = plain(" ".join(draft.parts))
     if result.reason and not has(told, result.reason):
         draft.add(result.reason)
@@ -96,7 +95,7 @@ def _done(draft: Draft, record: Record, shape: Shape, result: Result) -> None:
         for name, value in [
             (n, v) for n, v in result.facts if plain(n) not in known and n not in ("name", "date", "time")
         ][:1]:
-            draft.add(f"The {name} is {value}.")
+            draft.add(fact_sentence(name, value))
 
 
 def _is_moment(shape: Shape, name: str) -> bool:
@@ -135,7 +134,7 @@ def _looked_up(draft: Draft, record: Record, shape: Shape | None) -> bool:
     elif result.moments:
         draft.say("have", options=listed([_moment(draft, m) for m in result.moments[:3]], "and"))
     elif result.facts:
-        draft.add(" ".join(f"The {name} is {value}." for name, value in result.facts[:2]))
+        draft.add(" ".join(fact_sentence(name, value) for name, value in result.facts[:2]))
     elif result.available is not None:
         draft.add("Yes, that's available." if result.available else "I'm sorry, that's not available.")
     elif result.listed:
@@ -143,6 +142,12 @@ def _looked_up(draft: Draft, record: Record, shape: Shape | None) -> bool:
     else:
         draft.add("I looked, but there was nothing to tell.")
     return False
+
+
+def fact_sentence(name: str, value: str) -> str:
+    """("eta minutes", "25") → "The eta is 25 minutes."."""
+    match = re.fullmatch(r"(.+) (minutes|hours|days|miles|weeks)", name)
+    return f"The {match[1]} is {value} {match[2]}." if match else f"The {name} is {value}."
 
 
 def tell_free(draft: Draft, record: Record, active: Shape, probe: Shape) -> bool:
@@ -169,8 +174,7 @@ def tell_free(draft: Draft, record: Record, active: Shape, probe: Shape) -> bool
             draft.say("other_day")
         return True
     if state.taken and clock_of(state.taken) is None:
-        draft.say("taken", value=f"The {state.taken}")
-        draft.add(f"{draft.voice.choose(('I do have', 'I could offer'))} the {listed(list(state.choices), 'or the')}.")
+        draft.add(f"I'm sorry, the {state.taken} isn't free. I could offer the {listed(list(state.choices), 'or the')}.")
         draft.say("which")
         return True
     if state.taken:
