@@ -7,6 +7,7 @@ it. hibari's public API hides them.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,10 @@ VOICES: Mapping[str, Voice] = {
 DEFAULT = "heart"
 
 
+# hibari reads every "A" before a word as the article; `aivoice.speech.normalise` writes capitals only for letters' names.
+_LETTER_A = re.compile(r"(?<=\b[B-HJ-Z] )A\b|\bA(?= [A-Z]\b)|\bA(?= (?:dot|at|underscore|dash)\b)")
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """What the network sees at once. phonemes: its text. starts: (word, index of its first phoneme), rising."""
@@ -102,6 +107,7 @@ class HibariModel:
     def _phrases(self, text: str) -> list[Phrase]:
         phrases: list[Phrase] = []
         offset = 0
+        text = _LETTER_A.sub("eigh", text)
         for sentence in self._engine.split_sentences(text):
             count = len(sentence.split())
             phrases += self._sentence(sentence, offset, count)
