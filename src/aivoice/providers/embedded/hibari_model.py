@@ -58,7 +58,7 @@ VOICES: Mapping[str, Voice] = {
 DEFAULT = "heart"
 
 
-# hibari reads every "A" before a word as the article; `aivoice.speech.normalise` writes capitals only for letters' names.
+# hibari reads every "A" before a word as the article; text normalised for speech writes it only as a letter's name.
 _LETTER_A = re.compile(r"(?<=\b[B-HJ-Z] )A\b|\bA(?= [A-Z]\b)|\bA(?= (?:dot|at|underscore|dash)\b)")
 
 
