@@ -272,23 +272,26 @@ class HangUp:
 
 
 class Waterfalls:
-    """8: the stages add up to the mouth-to-ear that playout and VAD measured."""
+    """8: the stages add up to the answer's first sound, and the times told are those that VAD and playout measured.
+
+    mouth_to_ear is the first sound of all (a filler, perhaps), answer its own; without a filler they are one.
+    """
 
     TOLERANCE_US = 1 * MS
 
     def __init__(self) -> None:
         self._ended_at = 0
-        self._turn_ended_at = 0
-        self._first_sound = 0
+        self._decided: dict[int, tuple[int, int]] = {}  # turn → (end of speech, decision)
+        self._sounds: list[int] = []
 
     def feed(self, at: int, item: Item) -> Iterable[Violation]:
         match item:
             case e.SpeechEnded(at=ended):
                 self._ended_at = ended
-            case c.TurnEnded():
-                self._turn_ended_at, self._first_sound = self._ended_at, 0
+            case c.TurnEnded(turn=turn):
+                self._decided[turn] = (self._ended_at, at)
             case e.PlayoutStarted():
-                self._first_sound = self._first_sound or at
+                self._sounds.append(at)
             case c.Waterfall():
                 yield from self._told(at, item)
             case _:
@@ -296,14 +299,15 @@ class Waterfalls:
 
     def _told(self, at: int, item: c.Waterfall) -> Iterable[Violation]:
         total = sum(duration for _, duration in item.stages)
-        if total != item.mouth_to_ear:
-            yield Violation(8, at, f"stages add up to {total} µs, mouth-to-ear is {item.mouth_to_ear} µs")
-        if any(duration < 0 for _, duration in item.stages):
-            yield Violation(8, at, "a stage took negative time")
-        if self._turn_ended_at and self._first_sound:
-            measured = self._first_sound - self._turn_ended_at
-            if abs(measured - item.mouth_to_ear) > self.TOLERANCE_US:
-                yield Violation(8, at, f"mouth-to-ear told {item.mouth_to_ear} µs, measured {measured} µs")
+        if total != item.answer:
+            yield Violation(8, at, f"stages add up to {total} µs, the answer came after {item.answer} µs")
+        if any(duration < 0 for _, duration in item.stages) or item.mouth_to_ear > item.answer:
+            yield Violation(8, at, "a stage took negative time, or the answer preceded the first sound")
+        # A notice without a turn (nothing was understood) counts from the end of that speech.
+        ended_at, since = self._decided.pop(item.turn, (self._ended_at, self._ended_at))
+        first = next((sound for sound in self._sounds if sound >= since), None)
+        if ended_at and first is not None and abs(first - ended_at - item.mouth_to_ear) > self.TOLERANCE_US:
+            yield Violation(8, at, f"mouth-to-ear told {item.mouth_to_ear} µs, measured {first - ended_at} µs")
 
     def close(self, at: int) -> Iterable[Violation]:
         return ()

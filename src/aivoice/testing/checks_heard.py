@@ -94,8 +94,8 @@ class History:
 class Silence:
     """4: something is heard within 1.5 s of the end of the caller's speech, then no gap over 4 s while work goes on.
 
-    Measured while the caller is silent and the line is his: his voice, and a contest about it, start both anew. A turn that
-    is decided later than the budget (a slow recogniser, a spelled number) must be answered at once.
+    Measured while the caller is silent and the line is his: his voice, and a contest about it, start both anew. A turn
+    that is decided later than the budget (a slow recogniser, a spelled number) must be answered at once.
     """
 
     FIRST_US = 1_500 * MS
@@ -165,12 +165,14 @@ class Silence:
 
 
 class Reopening:
-    """9: a turn reopens only unheard and without side effects; its text joins the next; no word is doubled."""
+    """9: a turn reopens only unheard and without side effects; its text joins the next."""
+
+    HEARD = 1_600  # samples of a word (100 ms) from which it was heard
 
     def __init__(self) -> None:
-        self._text = ""
         self._effects: set[int] = set()
-        self._heard: set[int] = set()
+        self._finished: set[int] = set()  # turns of which a generated clip was heard to its end
+        self._cached: set[int] = set()
         self._reopened: tuple[int, str, str] | None = None
         self._last_text: dict[int, str] = {}
 
@@ -182,14 +184,32 @@ class Reopening:
                     self._reopened = None
                 self._last_text[turn] = text
                 self._effects.discard(turn)
+                self._finished.discard(turn)
             case c.RunTool(side_effects=True, turn=turn):
                 self._effects.add(turn)
+            case c.Play(attempt=attempt, cached=key) if key:
+                self._cached.add(attempt)
+            case e.ClipReady(attempt=attempt, samples=0):
+                self._cached.add(attempt)
+            case e.PlayoutFinished(turn=turn, attempt=attempt) if attempt not in self._cached:
+                self._finished.add(turn)
             case c.TurnReopened(turn=turn, why=why):
                 if turn in self._effects:
                     yield Violation(9, at, f"turn {turn} reopened although its side effect had begun")
+                if turn in self._finished:
+                    yield Violation(9, at, f"turn {turn} reopened although its answer was heard")
                 self._reopened = (turn, self._last_text.get(turn, ""), why)
+            case e.PlayoutHeld() if self._reopened is not None:
+                yield from self._held(at, item, self._reopened[0])
             case _:
                 return
+
+    def _held(self, at: int, item: e.PlayoutHeld, turn: int) -> Iterable[Violation]:
+        """The answer to the Stop that came with the reopening."""
+        if item.turn == turn and item.attempt not in self._cached:
+            whole_words = sum(start + self.HEARD <= item.samples for start in item.words)
+            if whole_words >= 2:
+                yield Violation(9, at, f"turn {turn} reopened although words of its answer were heard")
 
     def _joined(self, at: int, turn: int, text: str) -> Iterable[Violation]:
         assert self._reopened is not None

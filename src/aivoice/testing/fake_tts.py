@@ -23,6 +23,17 @@ _PAUSE_AFTER = (".", "!", "?", ",", ";", ":", "…")
 _FIRST = Constant(100)
 
 
+def word_starts(text: str, rate: float = 1.0) -> list[int]:
+    """Sample at which the fake voice begins each word of `text`."""
+    starts: list[int] = []
+    position = 0
+    for word in text.split():
+        starts.append(position)
+        position += int(word_ms(word) / rate * SAMPLE_RATE / 1000)
+        position += END_PAUSE_SAMPLES if word.endswith(_PAUSE_AFTER) else 0
+    return starts
+
+
 @dataclass(frozen=True, slots=True)
 class TtsBehaviour:
     """How the voice behaves; the defaults are the benchmark's.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from aivoice.core.config import CallConfig, Speculation, Target
+from aivoice.core.config import CallConfig, Emergency, Speculation, Target
 from aivoice.core.prompt import GenerationRequest, ToolSpec
 from aivoice.testing.acts import Act, Behaviour, CallPlan, Chatter, Echo
 from aivoice.testing.fake_llm import LlmBehaviour, Reply, digest
@@ -82,6 +82,13 @@ _REPLIES = (
     "Sure. Would the morning or the afternoon suit you better?",
 )
 
+_QUESTIONS_BACK = {
+    "email": "Gladly. What is your e-mail address, please?",
+    "call me back": "Of course. What is the best phone number to reach you?",
+    "pay by card": "Sure. Please tell me your card number.",
+}
+_KEYWORDS = ("book", "available", "fit me in", *_QUESTIONS_BACK)
+
 
 def author(request: GenerationRequest) -> Reply:
     """The simulated model: rules on the last message, else one of a few replies, by a digest of the conversation."""
@@ -93,18 +100,15 @@ def author(request: GenerationRequest) -> Reply:
     said = last.text.lower()
     if "bye" in said:
         return Reply("Thank you for calling. Goodbye.", (("end_call", "{}"),))
-    if "e mail" in said or "email" in said:
-        return Reply("Gladly. What is your e-mail address, please?")
-    if "call me back" in said:
-        return Reply("Of course. What is the best phone number to reach you?")
-    if "pay by card" in said:
-        return Reply("Sure. Please tell me your card number.")
-    if "available" in said or "fit me in" in said:
-        return Reply("Let me have a look.", (("check_slots", json.dumps({"day": "Thursday"})),))
-    if "book" in said:
+    wanted = max(_KEYWORDS, key=said.rfind)  # a caller who asks for two things means the last one
+    if wanted not in said:
+        return Reply(_REPLIES[digest(request) % len(_REPLIES)])
+    if wanted in _QUESTIONS_BACK:
+        return Reply(_QUESTIONS_BACK[wanted])
+    if wanted == "book":
         time = f"{9 + digest(request) % 8}:00"
         return Reply("I will book that.", (("book_appointment", json.dumps({"name": "Peter", "time": time})),))
-    return Reply(_REPLIES[digest(request) % len(_REPLIES)])
+    return Reply("Let me have a look.", (("check_slots", json.dumps({"day": "Thursday"})),))
 
 
 def _after_tool(result: str) -> Reply:
@@ -121,7 +125,8 @@ def config(plan: CallPlan) -> CallConfig:
         system="You are the receptionist of Maple Dental. Be brief and kind.",
         tools=TOOLS,
         clips=CONFIG_CLIPS,
-        targets=(Target("office", "+15550100"),),
+        targets=(Target("office", "+15550100", ("the office",)),),
+        emergency=Emergency(("cannot breathe", "knocked out"), "office"),
         speculation=Speculation(enabled=plan.speculation),
         tts_streams_text=plan.tts.streams_text,
         retrieval=plan.retrieval,
@@ -219,11 +224,18 @@ def _acts(rng: random.Random, *, short: bool) -> tuple[Act, ...]:
         acts.append(Act("hang_up", delay_ms=300, text="Well then I will just try again later"))
     elif ending < 0.17:
         acts.append(Act("silent", duration_ms=45_000))
-    elif ending < 0.21:
-        acts.append(Act("key", digit="0"))
+    elif ending < 0.20:
+        acts += [Act("key", digit="0"), _WAITING]
+    elif ending < 0.22:
+        acts += [Act("talk", text="Can I please talk to a real person?"), _WAITING]
+    elif ending < 0.23:
+        acts += [Act("talk", text="My son fell and his tooth is knocked out!"), _WAITING]
     else:
         acts.append(Act("bye", delay_ms=rng.randint(300, 900), text="That is all. Thank you, goodbye."))
     return tuple(acts)
+
+
+_WAITING = Act("silent", duration_ms=25_000)
 
 
 def _turn(rng: random.Random, question: str) -> list[Act]:

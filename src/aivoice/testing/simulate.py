@@ -11,6 +11,7 @@ import hashlib
 import multiprocessing
 import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -126,6 +127,7 @@ RATES = (
     ("cough taken for an interruption", "cough yielded", "cough"),
     ("interruption yielded to", "interrupt yielded", "interrupt"),
     ("clips cut by their own echo", "self-interruptions", "clips over speakerphones"),
+    ("caller's sentences lost", "sentences lost", "sentences"),
     ("generations a turn", "generations", "turns"),
     ("replies thrown away a turn", "discarded", "turns"),
     ("turns reopened", "reopened", "turns"),
@@ -168,7 +170,8 @@ def _run(batches: list[range], seed: int, processes: int) -> Iterator[list[CallR
             yield run_batch(seed, batch)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    # Ctrl-C is the parent's to handle: a helper that also hears it would print a traceback.
+    with ProcessPoolExecutor(processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.map(run_batch, [seed] * len(batches), batches)
 
 

@@ -21,9 +21,11 @@ from aivoice.testing.checks import (
     Waterfalls,
 )
 from aivoice.testing.checks_heard import Doubled, History, Reopening, Silence
+from aivoice.testing.fake_tts import word_starts
 from aivoice.testing.simulated import CallRecord
 
 _SPELLED = ("spell", "number")
+_AUDIBLE = 1_600  # samples of a word from which it was heard
 YIELD_US = 2_500_000
 """An interruption that the agent has not given way to after so long was not understood."""
 
@@ -119,8 +121,11 @@ def figures(record: CallRecord, violations: list[Violation]) -> Figures:
         out.behaviours["late finals"] = 1
     out.reasons[record.ended.reason if record.ended else "none"] = 1
     _thinking(record, out)
+    _words_off(record, out)
     if not (record.plan.faults or record.plan.chatter):
         _turns(record, out)
+        if not record.plan.echo:
+            _lost(record, out)
         _over_the_agent(record, out)
     _echoes(record, out)
     return out
@@ -160,6 +165,20 @@ def _turns(record: CallRecord, out: Figures) -> None:
                     out.count(f"{spelled}pauses spoken into")
 
 
+def _lost(record: CallRecord, out: Figures) -> None:
+    """Sentences of the caller of which the model never saw half."""
+    told = [(at, frozenset(words(item.text))) for at, item in record.records if isinstance(item, c.TurnEnded)]
+    for done in record.done:
+        said = words(done.act.text)
+        if done.act.behaviour not in ("talk", "pause", "interrupt", "spell", "number", "resume") or not said:
+            continue
+        if done.end > record.records[-1][0] - 3_000_000:
+            continue  # the call ended before the turn could be decided
+        seen = frozenset(w for at, turn in told if done.start <= at <= done.end + 12_000_000 for w in turn)
+        out.count("sentences")
+        out.count("sentences lost", int(sum(w in seen for w in said) < len(said) / 2))
+
+
 def _over_the_agent(record: CallRecord, out: Figures) -> None:
     for done in record.done:
         if done.act.moment != "over" or not done.agent_sounding:
@@ -187,6 +206,22 @@ def _decision(after: list[tuple[int, e.Event | c.Command]], out: Figures) -> Non
     decided = next((at for at, item in after if isinstance(item, c.Stop | c.Resume)), None)
     if heard is not None and decided is not None and decided >= heard:
         out.latency("first words to decision", decided - heard)
+
+
+def _words_off(record: CallRecord, out: Figures) -> None:
+    """At each stop: by how many words the engine's idea of what was heard differs from what the voice had said."""
+    texts: dict[int, str] = {}
+    tainted = {f.kind for f in record.plan.faults if f.stage == "tts"}
+    for _, item in record.records if not tainted else ():
+        match item:
+            case c.Speak(attempt=attempt, text=text):
+                texts[attempt] = texts.get(attempt, "") + text
+            case e.PlayoutHeld(attempt=attempt, samples=samples, words=starts) if attempt in texts:
+                told = sum(start + _AUDIBLE <= samples for start in starts)
+                said = sum(start + _AUDIBLE <= samples for start in word_starts(texts[attempt], record.plan.tts.rate))
+                out.latency("words off at a stop (x 1000)", abs(told - said) * 1_000_000)
+            case _:
+                pass
 
 
 def _echoes(record: CallRecord, out: Figures) -> None:

@@ -110,13 +110,22 @@ class Ear:
 
 
 def babble(seconds: float, seed: int) -> bytes:
-    """Voiced, speech-like noise: harmonics of a wandering pitch under syllable-sized envelopes, s16le."""
+    """Voiced, speech-like sound, s16le: harmonics of a wandering pitch under syllables of random length and level,
+    with pauses. Another seed is another speaker saying something else."""
     rng = np.random.default_rng(seed)
-    t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    phase = 2 * np.pi * np.cumsum(130 + 25 * np.sin(2 * np.pi * 0.7 * t)) / SAMPLE_RATE
-    voice = sum(np.sin(n * phase) / n for n in range(1, 12))
-    envelope = np.clip(np.sin(2 * np.pi * 3.1 * t) + 0.4, 0.0, 1.0) * (np.sin(2 * np.pi * 0.25 * t) > -0.7)
-    return (5_000 * voice * envelope + rng.normal(0, 20, len(t))).astype("<i2").tobytes()
+    count = int(seconds * SAMPLE_RATE)
+    t = np.arange(count) / SAMPLE_RATE
+    base, swing = rng.uniform(95, 230), rng.uniform(0.4, 1.1)
+    pitch = base * (1 + 0.15 * np.sin(2 * np.pi * swing * t + rng.uniform(0, 6)))
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    weights = rng.uniform(0.3, 1.0, 12) / np.arange(1, 13)
+    voice = sum(weight * np.sin((n + 1) * phase) for n, weight in enumerate(weights))
+    lengths = rng.uniform(0.12, 0.3, int(seconds / 0.12) + 2)
+    levels = rng.uniform(0.3, 1.0, len(lengths)) * (rng.random(len(lengths)) > 0.15)
+    syllable = np.searchsorted(np.cumsum(lengths), t)
+    into = (t - np.concatenate(([0.0], np.cumsum(lengths)))[syllable]) / lengths[syllable]
+    envelope = levels[syllable] * np.sin(np.pi * np.clip(into, 0, 1)) ** 0.5
+    return (7_000 * voice * envelope + rng.normal(0, 20, count)).astype("<i2").tobytes()
 
 
 async def measure(
