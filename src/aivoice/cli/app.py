@@ -82,14 +82,14 @@ def call(
 def simulate(
     calls: Annotated[int, typer.Option(min=1, help="How many calls.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same calls, byte for byte.")] = 1,
-    shards: Annotated[int, typer.Option(min=0, help="Processes; 0: one a core. Changes no call.")] = 0,
+    processes: Annotated[int, typer.Option(min=0, help="0: one a core. Changes no call.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the journals of calls that break a contract.")] = None,
     as_json: Json = False,
 ) -> None:
     """Hold calls in virtual time with simulated callers and failing providers, and check every contract."""
     from aivoice.cli.simulate import simulate_command
 
-    simulate_command(calls=calls, seed=seed, shards=shards, out=out, as_json=as_json)
+    simulate_command(calls=calls, seed=seed, processes=processes, out=out, as_json=as_json)
 
 
 @app.command()

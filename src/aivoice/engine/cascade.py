@@ -184,7 +184,12 @@ class LlmCascade:
                 for delta in await _until_useful(attempt, pump, request):
                     yield delta
                 pump.limit(loop.time() + self._limits.gap_s)
+                metered = False
                 while not isinstance(delta := await pump.next(), End):
+                    if isinstance(delta, UsageDelta):
+                        if metered:
+                            continue  # charged once, whatever a provider repeats
+                        metered = True
                     yield checked(delta, request)
                     pump.limit(loop.time() + self._limits.gap_s)
                 return
