@@ -171,6 +171,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
             number += 1
             line = f"id: {number}\ndata: {json.dumps(changes, ensure_ascii=False)}\n\n" if changes else ": here\n\n"
             await response.write(line.encode())
+    except ConnectionResetError:
+        pass  # the reader has gone; the call goes on
     finally:
         await stream.aclose()
     return response
