@@ -8,12 +8,16 @@ from aivoice.engine.clips import Speakable, Spoken
 from aivoice.speech.normalise import normalise
 
 
+_PER_MS = 14 / 1_000
+"""The engine guesses the length of unfinished audio at 14 units of weight a second; ours are ms."""
+
+
 def speakable(lexicon: Mapping[str, str]) -> Speakable:
     """Text normalisation with `lexicon`, for a session's `speakable`. Never raises."""
     known = dict(lexicon)
 
     def say(text: str) -> Spoken:
         spoken = normalise(text, known)
-        return Spoken(spoken.text, spoken.word_map, tuple(float(word.weight) for word in spoken.words))
+        return Spoken(spoken.text, spoken.word_map, tuple(word.weight * _PER_MS for word in spoken.words))
 
     return say

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-# Rough speech timing of a synthesiser at its normal pace, in ms: only ratios matter (see `source_starts`).
-_WORD_MS, _LETTER_MS = 70, 48
-_PAUSES_MS = {",": 160, ";": 200, ":": 200, ".": 320, "!": 320, "?": 320}
-_LETTER_NAME_MS = 190
+# Speech timing in ms, fitted by least squares to the durations of the embedded voice: only ratios matter (`source_starts`).
+_WORD_MS, _LETTER_MS = 56, 50
+_PAUSES_MS = {",": 350, ";": 450, ":": 450, ".": 320, "!": 320, "?": 320}
+_LETTER_NAME_MS = 230
 
 
 class SourceWord(NamedTuple):
