@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from aivoice.engine.clips import Speakable, Spoken
 from aivoice.speech.normalise import normalise
 
-
 _PER_MS = 14 / 1_000
 """The engine guesses the length of unfinished audio at 14 units of weight a second; ours are ms."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-# Speech timing in ms, fitted by least squares to the durations of the embedded voice: only ratios matter (`source_starts`).
+# Speech timing in ms, fitted by least squares to the durations of the embedded voice.
 _WORD_MS, _LETTER_MS = 56, 50
 _PAUSES_MS = {",": 350, ";": 450, ":": 450, ".": 320, "!": 320, "?": 320}
 _LETTER_NAME_MS = 230
