@@ -27,7 +27,7 @@ from aivoice.testing.checks import Violation, is_command
 from aivoice.testing.faults import FAULT_KINDS
 from aivoice.testing.scenarios import plan_call
 from aivoice.testing.simulated import CallRecord, run_call
-from aivoice.testing.verify import Figures, check, figures
+from aivoice.testing.verify import WORDS_OFF, Figures, check, figures
 
 BATCH = 20
 """Calls handed to a process at a time."""
@@ -328,7 +328,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"  {name}: {shown} of {count}"
     for name, values in sorted(told.latencies.items()):
         q = _quantiles(values)
-        yield f"  {name}: p50 {q['p50']:g}, p95 {q['p95']:g}, p99 {q['p99']:g} ms (n {q['n']:g})"
+        unit = "" if name == WORDS_OFF else " ms"
+        yield f"  {name}: p50 {q['p50']:g}, p95 {q['p95']:g}, p99 {q['p99']:g}{unit} (n {q['n']:g})"
     yield "  ends: " + ", ".join(f"{name} {count}" for name, count in sorted(told.reasons.items()))
     yield "  behaviours: " + ", ".join(f"{name} {count}" for name, count in sorted(told.behaviours.items()))
     yield f"  faults that took effect: {sum(told.faults.values())} of {len(told.faults)} kinds"

@@ -25,6 +25,8 @@ from aivoice.testing.fake_tts import word_starts
 from aivoice.testing.simulated import CallRecord
 
 _SPELLED = ("spell", "number")
+WORDS_OFF = "words off at a stop"
+"""In thousandths, among the latencies in µs: so that all are shown divided by 1,000."""
 _AUDIBLE = 1_600  # samples of a word from which it was heard
 YIELD_US = 2_500_000
 """An interruption that the agent has not given way to after so long was not understood."""
@@ -219,7 +221,7 @@ def _words_off(record: CallRecord, out: Figures) -> None:
             case e.PlayoutHeld(attempt=attempt, samples=samples, words=starts) if attempt in texts:
                 told = sum(start + _AUDIBLE <= samples for start in starts)
                 said = sum(start + _AUDIBLE <= samples for start in word_starts(texts[attempt], record.plan.tts.rate))
-                out.latency("words off at a stop (x 1000)", abs(told - said) * 1_000_000)
+                out.latency(WORDS_OFF, 1_000 * abs(told - said))
             case _:
                 pass
 
