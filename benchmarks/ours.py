@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aivoice.audio.frames import FRAME_SAMPLES, SILENCE, AudioChunk
 from aivoice.audio.pacer import Pacer
@@ -286,14 +287,16 @@ def config_for(settings: dict[str, Any], *, whole_clauses: bool) -> CallConfig:
     return config
 
 
-_shared: dict[str, Any] = {}
+_pacers: WeakKeyDictionary[asyncio.AbstractEventLoop, Pacer] = WeakKeyDictionary()
+_clips = Clips()
 
 
 async def start(call: Call, settings: dict[str, Any]) -> Stop:
     """One CallSession on `call`."""
     loop = asyncio.get_running_loop()
-    pacer: Pacer = _shared.setdefault("pacer", Pacer(loop))
-    clips: Clips = _shared.setdefault("clips", Clips())
+    pacer = _pacers.get(loop)
+    if pacer is None:
+        pacer = _pacers[loop] = Pacer(loop)
     config = config_for(settings, whole_clauses=call.plan.whole_clauses)
     folder = tempfile.TemporaryDirectory(prefix="bench-call-")
     recording = settings.get("journal", True)
@@ -309,7 +312,7 @@ async def start(call: Call, settings: dict[str, Any]) -> Stop:
             vad=VadCascade([FixedVad()]),
         ),
         config=config,
-        clips=clips,
+        clips=_clips,
         recorder=recorder,
         observers=([journal.observe] if journal else []) + [Tap(call)],
         pacer=pacer,

@@ -1,0 +1,203 @@
+"""Our engine, AgentSession and pipecat side by side in one run: `python -m benchmarks.peers [--quick] [--rows a,b]`.
+
+Writes the figures as JSON and as Markdown (into docs/benchmarks.md with ``--docs``) and prints the table. Full: at
+least 500 turns for every variant of a row; quick: a sample that shows the same in a few minutes.
+
+Each variant runs in processes of its own. Variants of one row run at the same time, pipecat's apart from the others
+(it takes most of a core), so that every pair of figures was taken on the same machine in the same minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures, report, rows
+from benchmarks.caller import Plan
+from benchmarks.host import Job
+from benchmarks.rows import Row, Variant
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS_PYTHON = ROOT / ".cache" / "bench-venv" / "bin" / "python"
+MODULES = {
+    "ours": "benchmarks.ours",
+    "agentsession": "benchmarks.peer_agentsession",
+    "pipecat": "benchmarks.peer_pipecat",
+}
+JOB_LIMIT_S = 1_200
+
+
+class PeersError(Exception):
+    """The benchmark cannot run or a process of it failed; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """processes and calls a variant, measured turns a call, calls a fault, seconds of a load row, loads."""
+
+    name: str
+    processes: int
+    calls: int
+    turns: int
+    fault_calls: int
+    load_s: float
+    loads: tuple[int, ...]
+
+
+FULL = Scale("full", processes=2, calls=10, turns=26, fault_calls=10, load_s=60.0, loads=rows.LOADS)
+QUICK = Scale("quick", processes=1, calls=6, turns=4, fault_calls=2, load_s=10.0, loads=(10,))
+
+
+async def run_job(job: Job) -> dict[str, Any]:
+    """Run one process; raises PeersError with the end of its stderr if it fails."""
+    python = sys.executable if job.engine == "ours" else str(PEERS_PYTHON)
+    if not Path(python).exists():
+        raise PeersError("the peers are not installed: run `make setup-bench`")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore")
+    process = await asyncio.create_subprocess_exec(
+        python, "-m", MODULES[job.engine],
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT, env=environment,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(JOB_LIMIT_S):
+            out, err = await process.communicate(json.dumps(asdict(job)).encode() + b"\n")
+    except TimeoutError:
+        raise PeersError(f"{job.engine}: no result after {JOB_LIMIT_S} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    for line in reversed(out.decode(errors="replace").splitlines()):
+        if line.startswith('{"calls"'):
+            answer: dict[str, Any] = json.loads(line)
+            if answer["errors"]:
+                raise PeersError(f"{job.engine}: {answer['errors'][0]}")
+            return answer
+    raise PeersError(f"{job.engine}: the process failed\n{err.decode(errors='replace')[-2000:]}")
+
+
+def _plan(row: Row, scale: Scale, part: int) -> Plan:
+    turns = row.plan.turns if row.kind in ("fault", "load") else scale.turns + 1
+    if row.kind == "carry_on":
+        turns = 2 * scale.turns  # every second one is the cough
+    return replace(row.plan, turns=turns, seed=part + 1, warmup=1)
+
+
+async def run_variant(row: Row, variant: Variant, scale: Scale) -> figures.Figures:
+    """All processes of one variant, and its figures."""
+    if row.kind == "fault":
+        job = Job(variant.engine, variant.settings, _plan(row, scale, 0), scale.fault_calls)
+        return figures.fault_figures([await run_job(job)])
+    jobs = [Job(variant.engine, variant.settings, _plan(row, scale, part), scale.calls) for part in range(scale.processes)]
+    answers = await asyncio.gather(*(run_job(job) for job in jobs))
+    compute = {
+        "turns": figures.turn_figures,
+        "pauses": figures.turn_figures,
+        "interrupt": figures.interrupt_figures,
+        "carry_on": figures.carry_on_figures,
+    }[row.kind]
+    return compute(answers)
+
+
+async def run_load(row: Row, scale: Scale) -> dict[str, figures.Figures]:
+    """One engine after the other, alone on the machine; then their null runs, which are light, together."""
+    jobs = [
+        Job(variant.engine, variant.settings, _plan(row, scale, 0), row.calls, load_s=scale.load_s)
+        for variant in row.variants
+    ]
+    answers = [await run_job(job) for job in jobs]
+    nulls = await asyncio.gather(*(run_job(replace(job, null=True)) for job in jobs))
+    return {
+        variant.label: figures.load_figures(answer, null, row.calls)
+        for variant, answer, null in zip(row.variants, answers, nulls, strict=True)
+    }
+
+
+async def run_row(row: Row, scale: Scale) -> list[dict[str, Any]]:
+    """Every variant of the row, those that are light at the same time."""
+    results: dict[str, figures.Figures] = {}
+
+    async def one(variant: Variant) -> None:
+        results[variant.label] = await run_variant(row, variant, scale)
+
+    light = [variant for variant in row.variants if variant.engine != "pipecat"]
+    heavy = [variant for variant in row.variants if variant.engine == "pipecat"]
+    if row.kind == "load":
+        results = await run_load(row, scale)
+    else:
+        await asyncio.gather(*(one(variant) for variant in light))
+        for variant in heavy:
+            await one(variant)
+    return [
+        {"engine": variant.engine, "label": variant.label, "settings": variant.settings, "figures": results[variant.label]}
+        for variant in row.variants
+    ]
+
+
+async def run_all(chosen: Sequence[Row], scale: Scale) -> dict[str, Any]:
+    """The whole run as plain data."""
+    measured: list[dict[str, Any]] = []
+    for row in chosen:
+        print(f"… {row.title}", file=sys.stderr, flush=True)
+        variants = await run_row(row, scale)
+        measured.append({"key": row.key, "title": row.title, "kind": row.kind, "variants": variants})
+    return {
+        "scale": scale.name,
+        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()},
+        "rows": measured,
+    }
+
+
+def all_rows(scale: Scale) -> tuple[Row, ...]:
+    return (*rows.turn_rows(), *rows.barge_rows(), *rows.fault_rows(), *rows.load_rows(scale.loads))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; 0 when every row was measured, 2 with one line on stderr otherwise."""
+    parser = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a sample of every row (minutes, not an hour)")
+    parser.add_argument("--rows", default="", help="only these rows, comma-separated; a prefix is enough")
+    parser.add_argument("--ours", action="store_true", help="without the peers")
+    parser.add_argument("--json", type=Path, default=ROOT / ".cache" / "bench" / "peers.json", help="where the figures go")
+    parser.add_argument("--docs", type=Path, help="Markdown file whose section of this benchmark is rewritten")
+    options = parser.parse_args(argv)
+    scale = QUICK if options.quick else FULL
+    chosen = all_rows(scale)
+    if options.rows:
+        wanted = tuple(options.rows.split(","))
+        chosen = tuple(row for row in chosen if row.key.startswith(wanted))
+    if options.ours:
+        chosen = tuple(replace(row, variants=tuple(v for v in row.variants if v.engine == "ours")) for row in chosen)
+    if not chosen:
+        print(f"no row is called that; there are {', '.join(row.key for row in all_rows(scale))}", file=sys.stderr)
+        return 2
+    try:
+        result = asyncio.run(run_all(chosen, scale))
+    except PeersError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    text = report.markdown(result)
+    print(text)
+    if options.docs is not None:
+        report.write_section(options.docs, "peers", text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
