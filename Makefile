@@ -1,9 +1,10 @@
 # Each target sets up all that it needs from a fresh clone (scripts/setup.py) and is quick when run again.
-#   make call [AUDIO=file.wav] [BUSINESS=file.yaml]     make serve [PORT=8000]
+#   make call [AUDIO=file.wav] [BUSINESS=file.yaml] [SCRIPT=caller.yaml]     make serve [PORT=8000]
 #   make test     make prove     make bench     make lock
 PYTHON ?= python3
 PORT ?= 8000
 BUSINESS ?= examples/northside-dental/business.yaml
+OUT ?= calls
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -24,10 +25,10 @@ setup-bench:
 	@$(PYTHON) scripts/setup.py bench
 
 call: setup-run
-	@$(BIN)/aivoice call $(BUSINESS) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/aivoice call $(BUSINESS) $(if $(AUDIO),--audio "$(AUDIO)") $(if $(SCRIPT),--script "$(SCRIPT)") --out "$(OUT)"
 
 serve: setup-run
-	@$(BIN)/aivoice serve $(BUSINESS) --port $(PORT)
+	@$(BIN)/aivoice serve --port $(PORT) --out "$(OUT)"
 
 test: setup-dev
 	@sh scripts/test.sh

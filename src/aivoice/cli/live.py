@@ -77,8 +77,12 @@ class LiveCall:
                     self._state = change["state"]
                 case _:
                     self._state = "ended"
-        for entry in list(self._entries.values()):
-            if _settled(entry):
+        # In the order of time: what is later waits until the caller's words before it are settled.
+        until = min(
+            (e["at_ms"] for e in self._entries.values() if e["kind"] == "caller" and not _settled(e)), default=None
+        )
+        for entry in sorted(self._entries.values(), key=lambda entry: entry["at_ms"]):
+            if _settled(entry) and (until is None or entry["at_ms"] <= until):
                 self._print(entry)
         if self._live is not None:
             self._live.update(self._now())
