@@ -41,6 +41,10 @@ TAILS_MS = {".": 220, "?": 220, "!": 220, ";": 160, ":": 160, ",": 120, "—": 1
 TAIL_MS = 60
 
 
+PLAIN = re.compile(r"[^\W\d_]*(?:[\s.,;:!?'’\"“”()—…-]+[^\W\d_]*)*")
+"""Text as our own normalisation leaves it. It is not given to hibari's, which reads "No." as "number"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """pitch: factor on pitch and formants (resampling). speed: factor on tempo after that."""
@@ -116,7 +120,8 @@ class HibariModel:
 
     def _sentence(self, sentence: str, offset: int, count: int) -> list[Phrase]:
         """Phonemes word by word. Where the model's own normaliser made more or fewer words, they map in proportion."""
-        tokens: list[Any] = self._g2p.phonemize_tokens(self._g2p.tokenize(self._normalise(sentence)))
+        readable = sentence if PLAIN.fullmatch(sentence) else self._normalise(sentence)
+        tokens: list[Any] = self._g2p.phonemize_tokens(self._g2p.tokenize(readable))
         words = [""]
         for token in tokens:
             words[-1] += token.phonemes or ""

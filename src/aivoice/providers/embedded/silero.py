@@ -36,7 +36,7 @@ SENSITIVITY = Sensitivity(on=0.5, off=0.35, speech_ms=60, quiet_ms=120)
 HUSH = 40.0
 """A window whose RMS is below this (of 32 768: −58 dBFS) is silence without asking the model, unless a voice is on:
 most of a call's caller leg is that, and the model costs thirty times as much as looking."""
-BACKLOG = 2 * SAMPLE_RATE
+BACKLOG = 10 * SAMPLE_RATE
 """Samples a stream may wait for the thread; beyond, the machine does not keep up and the stream fails over."""
 
 

@@ -34,6 +34,11 @@ INTERIM_SHARE = 0.5
 BASE_INTERIMS = 2
 """Up to so many speaking callers the better model does the interims too."""
 SLACK = 30 * MS
+REACH = 220 * MS
+"""A detector's end may lie so far behind the audio of an eager decoding, if by energy nothing was said since: it counts
+the dying away of the last sound as voice, 40–150 ms of it."""
+EAGER_APART = 400 * MS
+"""An eager decoding gets so long before a later pause replaces it."""
 SHORTEST = 60 * MS
 FINAL_KEPT = 64
 
@@ -183,7 +188,7 @@ class WhisperStream:
 
     def _finish(self, said: _Utterance) -> None:
         """The last stretch: by the eager decoding if it holds all that was voiced, else anew."""
-        if said.eager is not None and said.end <= said.eager_end + SLACK and said.eager.error is None:
+        if said.eager is not None and self._holds_all(said) and said.eager.error is None:
             said.eager.promote(Priority.FINAL)
             piece = _Piece(said.eager_pcm, said.eager, FINAL)
             if said.eager_text is not None:
@@ -195,6 +200,10 @@ class WhisperStream:
         pcm = self._audio.slice(said.cut, min(said.end + TAIL, self._audio.end))
         if said.end - max(said.cut, said.voiced_from) >= SHORTEST and len(pcm) >= 2 * SHORTEST:
             self._decode(said, pcm)
+
+    def _holds_all(self, said: _Utterance) -> bool:
+        silent_since = self._meter.loud_end <= said.eager_end
+        return said.end <= said.eager_end + (REACH if silent_since else SLACK)
 
     def _decode(self, said: _Utterance, pcm: bytes) -> None:
         try:
@@ -237,8 +246,12 @@ class WhisperStream:
 
     def _start_eager(self, said: _Utterance) -> None:
         """Once a pause: decode all so far as if it were the end."""
-        if said.eager is not None and (not said.eager.done or said.eager_end >= self._meter.loud_end):
-            return
+        if said.eager is not None:
+            if said.eager_end >= self._meter.loud_end:
+                return  # this pause has been decoded, or is being
+            if not said.eager.done and self._audio.end - said.eager_end < EAGER_APART:
+                return
+            self._drop_eager(said)
         if self._audio.end - said.voiced_from < 2 * SHORTEST:
             return
         if said.interim is not None:

@@ -27,7 +27,9 @@ ctranslate2: Any = importlib.import_module("ctranslate2")  # ships no types
 StorageView = Any
 
 PAD_S = 4.0
-TOKENS_PER_S = 6
+TOKENS_PER_S = 7
+"""Text and timestamps of the quickest talkers. CTranslate2 generates at most half of its `max_length`, as Whisper keeps
+the other half of its 448 tokens for the prompt."""
 LONGEST_S = 30.0
 TIME_STEP_S = 0.02
 FRAME_SAMPLES = 320
@@ -80,7 +82,7 @@ class WhisperModel:
             features,
             [prompt],
             beam_size=1,
-            max_length=len(prompt) + int(audio_s * TOKENS_PER_S) + 10,
+            max_length=min(448, 2 * (len(prompt) + int(audio_s * TOKENS_PER_S) + 10)),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]

@@ -161,6 +161,7 @@ class Inference:
         try:
             async with asyncio.timeout(self._settings.end_limit_s + 3.0):
                 await asyncio.shield(self._ended)
+            self._link.join()
         except TimeoutError:
             pass  # the threads are daemons and the child watches its parent: nothing can outlive this process
         finally:

@@ -86,6 +86,10 @@ class Link:
             if self._sock is not None:
                 _shut(self._sock)
 
+    def join(self) -> None:
+        """Wait for the thread itself, after `on_closed`: some microseconds."""
+        self._thread.join(1.0)
+
     @property
     def process_id(self) -> int | None:
         """The child's, while this link owns one that runs."""
