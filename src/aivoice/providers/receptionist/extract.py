@@ -112,8 +112,7 @@ def _choices(reader: Reader, spoken_only: bool = False) -> None:
     masked only where they answer their own question, because "tomorrow morning" is also a day."""
     for item in of_kind(reader, "enum"):
         asked = item.name in reader.expecting
-        wordy = all(any(part.isalpha() for part in way) for option in item.options for way in option.stems)
-        if wordy != spoken_only or (item.name in reader.known and not reader.override and not asked):
+        if item.wordy != spoken_only or (item.name in reader.known and not reader.override and not asked):
             continue
         named = find.choices(reader.text, item.options, asked)
         if not named and asked:

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from aivoice.providers.receptionist.schema import Field, Option
-from aivoice.providers.receptionist.text import STOP, alike, distance, plain, stem, word_set, words
+from aivoice.providers.receptionist.text import STOP, Memo, alike, distance, plain, stem, word_set, words
 from aivoice.speech.found import Found
 from aivoice.speech.parse_dates import DateSpan, find_dates
 from aivoice.speech.parse_emails import Email, find_emails
@@ -209,7 +209,7 @@ _PLACE_LEAD = frozenset(
 def address(text: str, expected: bool) -> Found[str] | None:
     """A street address; when asked for, any place of two words or more ("exit 12 on the turnpike")."""
     hit = _address(text, expected=expected)
-    before = words(text[: hit.start]) if hit is not None else []
+    before = words(text[: hit.start]) if hit is not None else ()
     if hit is not None and (not expected or all(word in _PLACE_LEAD for word in before)):
         return hit
     body = free_text(text)
@@ -347,12 +347,20 @@ def ordinal_pick(text: str, count: int) -> int | None:
 _WEAK = STOP | word_set("first second third other new old last next part type visit appointment servic")
 
 
-def choices(text: str, options: tuple[Option, ...], expected: bool) -> list[tuple[Option, int, int]]:
+Choices = tuple[tuple[Option, int, int], ...]
+_CHOICES: Memo[Choices] = Memo(4096)
+
+
+def choices(text: str, options: tuple[Option, ...], expected: bool) -> Choices:
     """The options named in `text`, in order of mention with their place. A word shared by several options names none of
     them; one that belongs to a single option is enough when it was asked for or is a long word."""
+    return _CHOICES.get(text, options, expected, lambda: _named(text, options, expected))
+
+
+def _named(text: str, options: tuple[Option, ...], expected: bool) -> Choices:
     spots = [(m.start(), m.end(), stem(m[0].lower())) for m in re.finditer(r"[A-Za-z0-9]+(?:'[a-z]+)?", text)]
     if not spots:
-        return []
+        return ()
     scored: list[tuple[float, Option, int, int]] = []
     for option in options:
         best: tuple[float, int, int] | None = None
@@ -377,7 +385,7 @@ def choices(text: str, options: tuple[Option, ...], expected: bool) -> list[tupl
     for item in scored:
         if all(item[3] <= other[2] or item[2] >= other[3] for other in kept):
             kept.append(item)
-    return [(option, start, end) for _, option, start, end in sorted(kept, key=lambda item: item[2])]
+    return tuple((option, start, end) for _, option, start, end in sorted(kept, key=lambda item: item[2]))
 
 
 def _shared(want: str, option: Option, options: tuple[Option, ...]) -> bool:

@@ -21,6 +21,9 @@ _FLOATING = {
 }  # fmt: skip
 
 
+_NAMES = re.compile(rf"\b(?:{'|'.join(re.escape(n) for n in sorted((*_FIXED, *_FLOATING), key=len, reverse=True))})\b")
+
+
 def holiday(said: str, today: dt.date, facts: Facts) -> tuple[dt.date, str] | None:
     """The next day of the name said in plain text `said`, and that name; None where no such day is named."""
     stems = set(content(said))
@@ -28,8 +31,10 @@ def holiday(said: str, today: dt.date, facts: Facts) -> tuple[dt.date, str] | No
         own = set(content(name)) - {"day", "da"}
         if day >= today and own and own <= stems:
             return day, name
-    for name in sorted((*_FIXED, *_FLOATING), key=len, reverse=True):
-        if re.search(rf"\b{re.escape(name)}\b", said):
+    match = _NAMES.search(said)
+    if match is not None:
+        name = match[0]
+        if name:
             for year in (today.year, today.year + 1):
                 day = dt.date(year, *_FIXED[name]) if name in _FIXED else _nth(year, *_FLOATING[name])
                 if day >= today:

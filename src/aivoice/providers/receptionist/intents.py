@@ -12,7 +12,7 @@ from functools import lru_cache
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import REQUEST, Act
 from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
-from aivoice.providers.receptionist.text import alike, content, humanise, plain
+from aivoice.providers.receptionist.text import Memo, alike, content, humanise, plain
 
 ENOUGH = 2.0
 
@@ -91,6 +91,13 @@ def counterpart(shape: Shape, name: str, other: Shape) -> str | None:
 
 def match_tool(text: str, acts: frozenset[Act], shapes: tuple[Shape, ...], now_dated: bool) -> Intent | None:
     """The tool the caller asks for, if any. now_dated: the utterance names a day or a time."""
+    return _MATCHED.get(text, shapes, now_dated, lambda: _match(text, acts, shapes, now_dated))
+
+
+_MATCHED: Memo[Intent | None] = Memo(4096)
+
+
+def _match(text: str, acts: frozenset[Act], shapes: tuple[Shape, ...], now_dated: bool) -> Intent | None:
     said = plain(text)
     wanted = concepts(text)
     stems = content(text)

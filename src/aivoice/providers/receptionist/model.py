@@ -8,6 +8,7 @@ effects is done, and says plainly what it does not know.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from collections.abc import AsyncIterator
@@ -18,12 +19,17 @@ from aivoice.core.prompt import GenerationRequest, ToolSpec
 from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 from aivoice.providers.receptionist.facts import Facts, facts_of
 from aivoice.providers.receptionist.plan import Reply, plan
-from aivoice.providers.receptionist.replay import replay
+from aivoice.providers.receptionist.replay import replaying
 from aivoice.providers.receptionist.schema import Shape, shape_of
+from aivoice.providers.receptionist.state import State
+
+
+# Messages read in one go; a message never read before costs about 0.2 ms.
+_SLICE = 8
 
 
 class Receptionist:
-    """LanguageModel without a model. Never raises for any request; at most a few ms of the event loop per reply.
+    """LanguageModel without a model. Never raises for any request. Holds the event loop up for less than 5 ms at a time.
 
     name: for traces and the fallback chain. The reply comes as one TextDelta a word, then the tool calls, then usage in
     words. Closing or cancelling the iterator stops it at once; nothing is kept between calls.
@@ -36,7 +42,11 @@ class Receptionist:
 
     async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
         """One reply; see the port. Deterministic: the same request gives the same deltas."""
-        reply = self.reply(request)
+        state = self._blank(request)
+        for number, _ in enumerate(replaying(state, request.messages), 1):
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+        reply = plan(state, request)
         pieces = re.findall(r"\S+\s*", reply.text)
         for piece in pieces:
             yield TextDelta(piece)
@@ -47,10 +57,13 @@ class Receptionist:
 
     def reply(self, request: GenerationRequest) -> Reply:
         """The whole reply at once (what `generate` streams)."""
-        now = moment(request.call_time, self._facts.zone)
-        shapes = shapes_of(request.tools)
-        state = replay(request.messages, shapes, now, self._facts)
+        state = self._blank(request)
+        for _ in replaying(state, request.messages):
+            pass
         return plan(state, request)
+
+    def _blank(self, request: GenerationRequest) -> State:
+        return State(moment(request.call_time, self._facts.zone), self._facts, shapes_of(request.tools))
 
 
 def moment(call_time: str, zone: str) -> dt.datetime:

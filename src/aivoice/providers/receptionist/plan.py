@@ -80,6 +80,9 @@ def _respond(draft: Draft) -> None:
     if _closes(state) and not state.confirmed:
         goodbye(draft)
         return
+    if {"message", "transfer"} <= set(state.offers) and "yes" in turn.acts and not (turn.started or turn.filled or turn.info):
+        draft.say("offer_transfer")
+        return
     courtesies(draft)
     if turn.acts & {"repeat", "slower"} and not turn.filled and not turn.changed:
         _repeat(draft)
@@ -308,9 +311,6 @@ def _without_form(draft: Draft) -> None:
     if turn.declined or turn.acts & {"no"}:
         draft.add("All right.")
         draft.say("anything_else")
-        return
-    if turn.acts & {"yes"} and {"message", "transfer"} <= set(state.offers):
-        draft.offer_help()
         return
     if turn.acts & {"yes"} and not turn.misses > 1:
         draft.add(draft.voice.choose(("Sure, what can I do for you?", "Gladly. What do you need?")))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+from functools import lru_cache
 from typing import Any, cast
 
 from aivoice.providers.receptionist.moments import clock_of, spoken_day, spoken_time
@@ -36,9 +38,9 @@ def flatten(shape: Shape, given: dict[str, Any]) -> Values:
     """The inverse of `arguments`, for calls that another model made."""
     values: Values = {}
     for item in shape.fields:
-        inside: object = given
+        inside: Any = given
         for key in item.path:
-            inside = cast("dict[str, Any]", inside).get(key) if isinstance(inside, dict) else None
+            inside = inside.get(key) if isinstance(inside, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if inside is not None:
             values[item.name] = inside
     return values
@@ -55,15 +57,26 @@ def missing(shape: Shape, values: Values) -> list[Field]:
     return open_fields
 
 
+_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)|(\d\d)/(\d\d)/(\d{4})")
+
+
+@lru_cache(maxsize=4096)
+def _day(text: str) -> dt.date | None:
+    match = _DAY.match(text)
+    if match is None:
+        return None
+    year, month, day = (int(match[i]) for i in ((1, 2, 3) if match[1] else (6, 4, 5)))
+    if month > 12:
+        month, day = day, month  # written day first
+    try:
+        return dt.date(year, month, day)
+    except ValueError:
+        return None
+
+
 def day_in(value: object) -> dt.date | None:
     """The day of a stored date or date-time, in any of the spellings that `moments` writes; None for anything else."""
-    text = str(value)
-    for style, size in (("%Y-%m-%d", 10), ("%m/%d/%Y", 10), ("%d/%m/%Y", 10), ("%Y%m%d", 8)):
-        try:
-            return dt.datetime.strptime(text[:size], style).date()  # noqa: DTZ007 - a calendar day has no zone
-        except ValueError:
-            continue
-    return None
+    return _day(str(value))
 
 
 def spoken(item: Field, value: object, today: dt.date) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from aivoice.core.prompt import Message, ToolCall
@@ -30,6 +30,13 @@ _CONTACT = ("phone", "email", "address")
 def replay(messages: Sequence[Message], shapes: tuple[Shape, ...], now: dt.datetime, facts: Facts) -> State:
     """The state after all messages. Total: any history gives a state."""
     state = State(now, facts, shapes)
+    for _ in replaying(state, messages):
+        pass
+    return state
+
+
+def replaying(state: State, messages: Sequence[Message]) -> Iterator[None]:
+    """Read the messages into `state`, pausing after each: a long history then never holds an event loop up."""
     for message in messages:
         state.steps += 1
         match message.role:
@@ -40,7 +47,7 @@ def replay(messages: Sequence[Message], shapes: tuple[Shape, ...], now: dt.datet
                 on_assistant(state, message.text, message.tool_calls)
             case "tool":
                 on_result(state, message.tool_call_id or "", message.text)
-    return state
+        yield
 
 
 # ---------------------------------------------------------------- the agent spoke
@@ -57,9 +64,6 @@ def on_assistant(state: State, text: str, calls: tuple[ToolCall, ...]) -> None:
             record.told = record.told or record.result is not None
         shape = state.active
         asked = asked_in(shape, state.values, state.heard) if shape else ()
-        for name in asked:
-            if name not in state.values:
-                state.attempts[name] = state.attempts.get(name, 0) + 1
         state.asked = asked or (state.asked if shape and "?" not in heard else ())
         state.offers = offers_in(state.heard)
         state.read_back = shape is not None and _was_read_back(state, shape)
@@ -199,7 +203,7 @@ def _is_info(state: State, piece: str) -> bool:
     acts = acts_of(piece)
     if acts & {"message", "person"} and not acts & {"hours", "price"}:
         return False
-    looked_up = match_tool(piece, acts, state.shapes, True) if "hours" not in acts else None
+    looked_up = match_tool(piece, acts, state.shapes, True) if "hours" not in acts and not state.form else None
     if looked_up is not None and looked_up.explicit and _read_only(state, looked_up.tool):
         return False
     if acts & _INFO or re.match(r"(and |so |but )?what (if|happens|about if)\b", plain(piece)):
@@ -383,8 +387,29 @@ def _fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
             state.values.pop(turn.reask, None)
         else:
             turn.rejected = bool(acts & {"no", "correction"})
+    _count_misses(state, shape, turn)
     if turn.started != shape.name:
         state.asked = () if turn.filled or turn.changed else state.asked
+
+
+# Turns that do other things than fail to answer.
+_ELSEWHERE: frozenset[Act] = frozenset(
+    {"repeat", "slower", "wait", "hear", "robot", "who", "how_are_you", "clock", "question", "hours", "price", "abuse", "message"}
+)
+_GIVE_UP = 5
+
+
+def _count_misses(state: State, shape: Shape, turn: Turn) -> None:
+    """An asked field that the turn left open was missed; after `_GIVE_UP` misses the form is left alone."""
+    if turn.started == shape.name or turn.filled or turn.changed or turn.info or turn.acts & _ELSEWHERE:
+        return
+    for name in state.asked:
+        if name not in state.values:
+            state.attempts[name] = state.attempts.get(name, 0) + 1
+            if state.attempts[name] >= _GIVE_UP:
+                turn.dropped = shape.name
+                _leave(state, keep=True)
+                return
 
 
 def _recheck(state: State, shape: Shape) -> None:
@@ -416,10 +441,10 @@ def _later_guesses(state: State, shape: Shape, turn: Turn, got: Extraction) -> N
         item = shape.field(name)
         if item is None or name in state.values or got.problems or got.values or turn.info:
             continue
-        loose = item.kind in ("text", "address", "code") or (item.kind == "name" and state.attempts.get(name, 0) >= 2)
+        loose = item.kind in ("text", "address", "code") or (item.kind == "name" and state.attempts.get(name, 0) >= 1)
         body = find.free_text(turn.text)
         talk = turn.acts & {"cancel", "repeat", "wait", "hear", "robot", "person", "bye", "dont_know", "question"}
-        if loose and state.attempts.get(name, 0) >= 2 and words(body) and not talk and len(words(body)) <= 40:
+        if loose and state.attempts.get(name, 0) >= 1 and words(body) and not talk and len(words(body)) <= 40:
             if not item.pattern and len(body) >= item.min_length:
                 value = body.title() if item.kind == "name" else body
                 got.values[name] = value[: item.max_length]

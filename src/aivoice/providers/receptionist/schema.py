@@ -41,6 +41,7 @@ class Field:
 
     past_ok: a day in the past makes sense (birth, accident). item: the kind of an array's items.
     hints: stems that announce the field in speech. wrap: property that wraps each array item, or "". custom: the business worded the question.
+    wordy: every option has letters in it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Field:
     numeric_code: bool = False
     wrap: str = ""
     custom: bool = False
+    wordy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ def _field(name: str, path: tuple[str, ...], prop: Schema, required: bool, defs:
         ".".join(path), path, kind, label, wordings, required, options, low, high, _text(prop.get("pattern")),
         _int(prop.get("minLength"), 0), _int(prop.get("maxLength"), 1_000), bool(_PAST.search(about)), item_kind, hints,
         _type(prop) == "integer" or bool(re.search(r"\b(zip|phone|digits)\b", about)), wrap, bool(asked),
+        all(any(part.isalpha() for part in way) for option in options for way in option.stems),
     )  # fmt: skip
 
 
@@ -413,7 +416,7 @@ def listed_options(options: tuple[Option, ...], most: int = 6) -> str:
 
 def _task(name: str, description: str) -> str:
     first = re.split(r"(?<=\w)[.;:]\s|[.;(]", description)[0].strip() if description else ""
-    if not first or words(first)[:1] == [] or words(first)[0] not in VERBS or len(first.split()) > 12:
+    if not first or not words(first) or words(first)[0] not in VERBS or len(first.split()) > 12:
         spoken = humanise(name)
         return spoken
     return first[:1].lower() + first[1:]

@@ -6,8 +6,13 @@ Pure functions, stdlib only. Stems are crude on purpose (the same rule on both s
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Generic, TypeVar
 
+T = TypeVar("T")
+
+_TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:[.,]\d+)*")
 
 def word_set(text: str) -> frozenset[str]:
@@ -28,15 +33,17 @@ STOP = word_set(
 )
 
 
+@lru_cache(maxsize=8192)
 def plain(text: str) -> str:
     """Lower case, straight apostrophes, everything but letters, digits and apostrophes as single spaces."""
     lowered = text.lower().replace("’", "'").replace("‘", "'")
-    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)*", lowered))
+    return " ".join(_TOKEN.findall(lowered))
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def words(text: str) -> tuple[str, ...]:
     """Lower-case ASCII words and numbers, in order."""
-    return _WORD.findall(text.lower().replace("’", "'"))
+    return tuple(_WORD.findall(text.lower().replace("’", "'")))
 
 
 @lru_cache(maxsize=8192)
@@ -82,7 +89,15 @@ def alike(one: str, two: str) -> bool:
     shorter = min(len(one), len(two))
     if shorter < 5 or one[0] != two[0] or one.isdigit() or two.isdigit():
         return False
-    return distance(one, two, limit := 2 if shorter >= 9 else 1) <= limit
+    return _one_edit(one, two) or (shorter >= 9 and len(set(one) ^ set(two)) <= 4 and distance(one, two, 2) <= 2)
+
+
+def _one_edit(one: str, two: str) -> bool:
+    """Whether one letter added, lost or changed makes the words equal."""
+    if abs(len(one) - len(two)) > 1:
+        return False
+    at = next((i for i, (left, right) in enumerate(zip(one, two, strict=False)) if left != right), min(len(one), len(two)))
+    return one[at + 1 :] == two[at + 1 :] or one[at:] == two[at + 1 :] or one[at + 1 :] == two[at:]
 
 
 def distance(one: str, two: str, limit: int) -> int:
@@ -122,3 +137,25 @@ def humanise(name: str) -> str:
     """A parameter or option name as spoken words: ``customerName``, ``party_size`` → "customer name", "party size"."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return re.sub(r"[_\-./]+", " ", spaced).strip().lower()
+
+
+class Memo(Generic[T]):
+    """Results by a text and an object that is kept alive (schemas, which hash slowly); the oldest go first.
+
+    For pure functions only: a hit is what the function would give.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._known: dict[tuple[str, int, bool], tuple[object, T]] = {}
+
+    def get(self, text: str, thing: object, flag: bool, make: Callable[[], T]) -> T:
+        key = (text, id(thing), flag)
+        known = self._known.get(key)
+        if known is not None and known[0] is thing:
+            return known[1]
+        made = make()
+        while len(self._known) >= self._size:
+            del self._known[next(iter(self._known))]
+        self._known[key] = (thing, made)
+        return made
