@@ -7,46 +7,23 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
-from av import AudioFrame
 
 from aivoice.api.desk import BusinessInfo
 from aivoice.api.hub import CallHub
+from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE, AudioChunk
+from aivoice.audio.pacer import Pacer
 from aivoice.core import commands as c
 from aivoice.core import events as e
-from aivoice.errors import InputError
 from aivoice.traces.build import build_trace
 from aivoice.traces.files import write_trace_files
 from aivoice.traces.reduce import Item
+from aivoice.transports.webrtc import WebRtcTransport, answer
 
-RATE = 48_000
-FRAME = RATE // 50
-
-
-class ToneTrack(MediaStreamTrack):
-    """A quiet 440 Hz tone in real time."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._begin = 0.0
-        self._at = 0
-
-    async def recv(self) -> AudioFrame:
-        if not self._begin:
-            self._begin = time.monotonic()
-        await asyncio.sleep(max(0.0, self._begin + self._at / RATE - time.monotonic()))
-        wave = 3000 * np.sin(2 * np.pi * 440 * (np.arange(FRAME) + self._at) / RATE)
-        frame = AudioFrame.from_ndarray(wave.astype(np.int16).reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
-        self._at += FRAME
-        return frame
-
+TONE = (3000 * np.sin(2 * np.pi * 400 * np.arange(FRAME_SAMPLES) / SAMPLE_RATE)).astype(np.int16).tobytes()
+"""20 ms of a quiet tone: a whole number of its periods, so that frames join without a click."""
 
 MS = 1_000
 GREETING = "Good afternoon, Bright Smile Dental, how can I help you?"
@@ -119,32 +96,43 @@ def script() -> list[tuple[int, Item]]:
 
 
 class ScriptedCall:
-    """A real peer connection; the conversation goes on as far as a test tells it."""
+    """A real connection on which the agent hums; the conversation goes on as far as a test tells it."""
 
-    def __init__(self, peer: RTCPeerConnection, hub: CallHub, directory: Path, call_id: str, business: str) -> None:
-        self._peer = peer
+    def __init__(
+        self, answer_sdp: str, transport: WebRtcTransport, hub: CallHub, directory: Path, call_id: str, business: str
+    ) -> None:
+        self.answer_sdp = answer_sdp
+        self._transport = transport
         self._hub = hub
         self._directory = directory
         self._ids = call_id, business
         self._reason = ""
         self._closing = asyncio.Event()
         self._closed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._begin = time.monotonic_ns() // 1000
         self._left = deque(script())
+        self._pacer = Pacer(asyncio.get_running_loop())
         self.pressed: list[str] = []
-        self.answer_sdp = ""
-
-    async def answer(self, offer_sdp: str) -> None:
-        try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
-            self._peer.addTrack(ToneTrack())
-            await self._peer.setLocalDescription(await self._peer.createAnswer())
-        except Exception as error:
-            await self._peer.close()
-            raise InputError("The SDP offer cannot be answered.", code="sdp_invalid") from error
-        self.answer_sdp = self._peer.localDescription.sdp
+        self.heard = 0
         self._task = asyncio.create_task(self._run(), name="scripted call")
+
+    # what the transport tells
+
+    def on_media_up(self) -> None:
+        self._pacer.add(lambda: self._transport.write(TONE))
+
+    def on_audio(self, chunk: AudioChunk) -> None:
+        """Counts the frames of the microphone that are not silent."""
+        self.heard += any(chunk.pcm or b"")
+
+    def on_dtmf(self, digit: str) -> None:
+        self.press(digit)
+
+    def on_hangup(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._closing.set()
+
+    # what a test or the desk wants
 
     def publish(self, items: Iterable[Item]) -> None:
         for item in items:
@@ -159,9 +147,11 @@ class ScriptedCall:
             self._hub.publish(self._begin + at_ms * MS, item)
 
     async def _run(self) -> None:
+        await self._transport.start(self)
         await self._closing.wait()
         self.publish([c.Finish(self._reason)])
-        await self._peer.close()
+        self._pacer.close()
+        await self._transport.close(self._reason)
         trace = build_trace(self._hub.view.reducer, call_id=self._ids[0], business=self._ids[1])
         await asyncio.to_thread(write_trace_files, self._directory, trace)
         self._closed.set()
@@ -185,11 +175,15 @@ class ScriptedFactory:
 
     def __init__(self) -> None:
         self.calls: list[ScriptedCall] = []
+        self._pacer: Pacer | None = None
 
     async def start(
         self, offer_sdp: str, *, call_id: str, business: BusinessInfo, directory: Path, hub: CallHub
     ) -> ScriptedCall:
-        call = ScriptedCall(RTCPeerConnection(), hub, directory, call_id, business.name)
-        await call.answer(offer_sdp)
-        self.calls.append(call)
-        return call
+        answer_sdp, transport = await answer(offer_sdp, pacer=self._pacer_of_loop())
+        self.calls.append(ScriptedCall(answer_sdp, transport, hub, directory, call_id, business.name))
+        return self.calls[-1]
+
+    def _pacer_of_loop(self) -> Pacer:
+        self._pacer = self._pacer or Pacer(asyncio.get_running_loop())
+        return self._pacer

@@ -124,6 +124,8 @@ class CallReducer:
                 if not self._connected:
                     self._ledger.begin(at_us)
                 self._connected = True
+            case e.HungUp() | c.Finish() if self.ended:
+                pass
             case e.HungUp():
                 self.end_reason = self.end_reason or item.reason
             case c.Finish():
