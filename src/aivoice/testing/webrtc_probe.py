@@ -10,7 +10,7 @@ import numpy as np
 
 from aivoice.audio.frames import SAMPLE_RATE, AudioChunk
 from aivoice.audio.opus import CLOCK_RATE
-from aivoice.audio.pacer import Pacer
+from aivoice.audio.pacer import LatenessStats, Pacer
 from aivoice.testing.udp_relay import Impairment, UdpRelay
 from aivoice.transports.secure_link import LOOPBACK, LinkSettings
 from aivoice.transports.webrtc import WebRtcSettings, WebRtcTransport, answer
@@ -25,7 +25,8 @@ _FRAME = CLOCK_RATE // 50
 class Verdict:
     """One direction of one run, after `settle_s`. added: playout − send − least transit seen, ms. concealed: share of
     audio invented; recovered: restored by error correction. longest_gap_ms: between deliveries of frames.
-    longest_concealed_ms: unbroken invented audio."""
+    longest_concealed_ms: unbroken invented audio. loop_late_max_ms: the worst lateness of the event loop itself, which
+    a busy machine adds to all of these."""
 
     seconds: float
     frames: int
@@ -38,6 +39,7 @@ class Verdict:
     longest_gap_ms: float
     longest_concealed_ms: float
     relay_lost: float
+    loop_late_max_ms: float
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
@@ -76,12 +78,14 @@ class Ear:
         self.longest_run = max(self.longest_run, self.run)
         self.invented = invented
         start = (self._transport.jitter.playout_timestamp() - _FRAME) & 0xFFFFFFFF
-        # The packet that carries the frame's first sample: packets start each 960 units from the first one on.
+        # The packet that carries the frame's first sample: packets start each 960 units from the first one on. Time
+        # scaling may have put that sample anywhere in its packet, later in the speech by as much as it is inside.
         first = next(iter(self._sent), None)
         if first is not None:
-            sent = self._sent.get(start - (start - first) % _FRAME)
+            inside = (start - first) % _FRAME
+            sent = self._sent.get((start - inside) & 0xFFFFFFFF)
             if sent is not None:
-                self.delays.append((now - sent) * 1000)
+                self.delays.append((now - sent - inside / CLOCK_RATE) * 1000)
 
     def on_dtmf(self, digit: str) -> None:
         """Not part of it."""
@@ -89,7 +93,7 @@ class Ear:
     def on_hangup(self, reason: str) -> None:
         """The run ends by itself."""
 
-    def verdict(self, seconds: float, relay: UdpRelay, least_ms: float) -> Verdict:
+    def verdict(self, seconds: float, relay: UdpRelay, least_ms: float, late_ms: float) -> Verdict:
         stats = self._transport.jitter.stats
         concealed, recovered, delivered, late = self.base
         total = max(stats.delivered - delivered, 1)
@@ -106,6 +110,7 @@ class Ear:
             longest_gap_ms=self.gap * 1000,
             longest_concealed_ms=self.longest_run * 1000 / SAMPLE_RATE,
             relay_lost=relay.stats.lost / max(relay.stats.lost + relay.stats.passed, 1),
+            loop_late_max_ms=late_ms,
         )
 
 
@@ -137,6 +142,7 @@ async def measure(
     served: list[WebRtcTransport] = []
     sent: dict[int, float] = {}
     ears: list[Ear] = []
+    speech = babble(seconds + settle_s + 1.0, random.Random(seed).randrange(2**31))
     caller = WebRtcCaller(pacer=pacer, settings=LOCAL)
     async with UdpRelay(seed) as relay:
 
@@ -150,15 +156,16 @@ async def measure(
         try:
             await caller.dial(exchange)
             _note_sending(caller, sent)
-            caller.say(babble(seconds + settle_s + 1.0, random.Random(seed).randrange(2**31)))
+            caller.say(speech)
             await asyncio.sleep(0.5)
             least = min(ears[0].delays, default=0.0)
             relay.impairment = impairment
             await asyncio.sleep(settle_s)
             ears[0].reset()
             relay.stats.lost = relay.stats.passed = 0
+            pacer.lateness = LatenessStats()
             await asyncio.sleep(seconds)
-            return ears[0].verdict(seconds, relay, min(least, 1.0))
+            return ears[0].verdict(seconds, relay, min(least, 1.0), pacer.lateness.max_us / 1000)
         finally:
             await caller.close()
             for transport in served:
