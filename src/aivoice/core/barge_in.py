@@ -75,6 +75,8 @@ _STOPPERS = frozenset(
     ]
 )
 _ECHO_SIMILARITY = 0.75
+_ECHO_REACH = 6
+"""Words back from the one being said that an echo of 300 ms can still be of."""
 
 
 def is_backchannel(text: str) -> bool:
@@ -95,6 +97,11 @@ def is_echo(text: str, spoken: str) -> bool:
     return matched / len(said) >= _ECHO_SIMILARITY
 
 
+def _may_be_echo(said: tuple[str, ...], spoken: str) -> bool:
+    """A lone word that the agent has just said: more words will tell."""
+    return len(said) == 1 and said[0] not in _STOPPERS and said[0] in words(spoken)[-_ECHO_REACH:]
+
+
 def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool) -> Verdict:
     """What to do with the words heard over the agent.
 
@@ -106,6 +113,8 @@ def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool) -> V
         return "wait"
     if is_echo(text, spoken):
         return "carry_on"
+    if not expects_answer and _may_be_echo(said, spoken):
+        return "wait" if speaking else "carry_on"
     if is_backchannel(text) and not expects_answer:
         return "wait" if speaking else "carry_on"
     return "yield"

@@ -184,6 +184,8 @@ class Call:
         if event.kind == "resumed":
             talk.eager = False
             return
+        if talk.repeats_decided(event):
+            return
         talk.ears.on_heard(event, now)
         talk.heard_at, talk.heard_end = now, max(talk.heard_end, event.end)
         talk.eager = event.kind == "eager"

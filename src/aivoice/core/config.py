@@ -14,22 +14,25 @@ from aivoice.core.prompt import ToolSpec
 class Endpointing:
     """How long after the end of speech a turn may be decided, by how finished its text sounds.
 
-    closed: a complete question, answer or farewell. open: could be complete. dangling: surely is not.
-    spelling: a number, e-mail or name is being given piece by piece. The final transcript is waited for
-    at most `final_wait`. longest: bound of the adapted waits, inside the silence budget; only `spelling` may exceed it,
-    because the clip ``continuer`` ("mm-hm") then keeps the caller company. mumble: so much voice without words is
+    closed: the recogniser heard its end, or a farewell. open: whole as it stands. loose: a statement that may go on.
+    dangling: surely is not whole. spelling: a number, e-mail or name is being given piece by piece. full_stops:
+    whether the recogniser sets a full stop only where it hears an end (Whisper sets one after everything).
+    The final transcript is waited for at most `final_wait`. longest: bound of the adapted waits, inside the silence
+    budget; only `spelling` may exceed it, because the clip ``continuer`` ("mm-hm") then keeps the caller company. mumble: so much voice without words is
     asked about ("I didn't catch that"), less is forgotten. stuck: words unchanged for so long are a turn even
     while the VAD hears voices (a television).
     """
 
     closed: int = 0
     open: int = 450
+    loose: int = 1_000
     dangling: int = 1_300
     spelling: int = 2_600
     longest: int = 1_300
     final_wait: int = 1_200
     mumble: int = 700
     stuck: int = 2_500
+    full_stops: bool = True
 
 
 @dataclass(frozen=True, slots=True)

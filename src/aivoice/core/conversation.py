@@ -47,12 +47,16 @@ class Transferring:
 
 @dataclass(slots=True)
 class Decided:
-    """The last turn decided: what it takes to reopen it. prefix: its finals without the interim it was decided on."""
+    """The last turn decided: what it takes to reopen it. prefix: its finals without the interim it was decided on.
+
+    final_owed: it was decided on an interim; the final of that speech, which ends at `end`, may still come.
+    """
 
     text: str = ""
     prefix: str = ""
     history: int = 0
     final_owed: bool = False
+    end: int = 0
 
 
 @dataclass(slots=True)
@@ -175,7 +179,8 @@ class Conversation:
         del self.history.messages[self.decided.history]
         self._end_reply(why)
         self.out.emit(c.TurnReopened(self.turn, why))
-        self.ears.segments.insert(0, self.decided.text)
+        # A recogniser that owes the final still shows the decided words in its interims.
+        self.ears.segments.insert(0, self.decided.prefix if self.decided.final_owed else self.decided.text)
         self.decided = Decided()
         self.turn -= 1
         self.idle_since = now
@@ -185,7 +190,9 @@ class Conversation:
     def end_turn(self, why: str, now: int) -> None:
         """The caller's turn is decided: it becomes history and is answered."""
         text = self.ears.text
-        self.decided = Decided(text, join(self.ears.segments), len(self.history.messages), self.ears.owed)
+        self.decided = Decided(
+            text, join(self.ears.segments), len(self.history.messages), self.ears.owed, self.heard_end
+        )
         self.turn += 1
         self.out.emit(c.TurnEnded(self.turn, text, why))
         marks = self._turn_marks(now)
@@ -252,6 +259,7 @@ class Conversation:
     def failed_turn(self, clip: str, now: int) -> None:
         """Something could not be understood or answered: say so, and after `patience` times hand over or end."""
         self.failures += 1
+        sounded = self.mouth.reply.first_sound if self.mouth.reply else 0
         self._end_reply("failed")
         marks = self._turn_marks(now) if self.ears.ended_at else None
         if self.failures < self.config.patience:
@@ -262,6 +270,7 @@ class Conversation:
             )
         else:
             self.close("apology.goodbye", "failures", now)
+        self.holder().first_sound = sounded
 
     def reply_done(self, now: int) -> None:
         """Everything of the reply was heard."""
@@ -303,6 +312,8 @@ class Conversation:
     def words_came(self, event: e.Heard, now: int) -> None:
         """A transcript while the agent has the floor: late, ignorable, or the start of an interruption."""
         reply = self.committed()
+        if reply is None:
+            self._drop_tail_of_echo(event)
         if reply is None or reply.firm:
             return
         if self.decided.final_owed and event.kind == "final" and not self.contest:
@@ -319,6 +330,17 @@ class Conversation:
             self.ears.forget(event.end)
             return
         self.open_contest(now, now)
+
+    def repeats_decided(self, event: e.Heard) -> bool:
+        """An interim that only says again what the turn was decided on."""
+        return self.decided.final_owed and event.kind != "final" and event.end <= self.decided.end
+
+    def _drop_tail_of_echo(self, event: e.Heard) -> None:
+        """Speech that began while the agent was speaking and repeats its last words is our own echo, come late."""
+        last = " ".join(self.mouth.last_text.split()[-_RECENT_WORDS:])
+        if self.ears.started_at < self.mouth.quiet_since and is_echo(self.ears.text, last):
+            self.out.emit(c.Note("ignored_words", self.turn, detail="echo"))
+            self.ears.forget(event.end)
 
     def _late_final(self, reply: Reply, text: str, now: int) -> None:
         """The final of a turn that was decided on its interim."""

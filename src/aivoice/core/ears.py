@@ -86,7 +86,7 @@ class Ears:
         self.deaf_until = max(self.deaf_until, position)
 
     def completeness(self) -> Completeness:
-        return classify(self.text, self.expected)
+        return classify(self.text, self.expected, full_stops=self.settings.full_stops)
 
     def waits(self) -> tuple[int, str]:
         """When the turn may be decided (µs) and why, given silence since `ended_at`."""

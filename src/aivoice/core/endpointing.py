@@ -12,7 +12,7 @@ from typing import Literal
 from aivoice.core.config import Endpointing
 from aivoice.core.text import NUMBER_WORDS, words
 
-Completeness = Literal["closed", "open", "dangling", "spelling"]
+Completeness = Literal["closed", "open", "loose", "dangling", "spelling"]
 
 # Words after which English wants another: articles, prepositions, conjunctions, possessives, auxiliaries, hesitations.
 _DANGLING = frozenset(
@@ -241,10 +241,31 @@ _CLOSING_PHRASES = (
     "that works", "that's fine", "sounds good", "no thanks", "no thank you", "yes please", "that would be great",
     "never mind", "nothing else", "that's correct", "good bye", "have a good day", "of course", "go ahead",
 )  # fmt: skip
+# Whole texts that are the beginning of a request, however finished their last word sounds.
+_BEGINNINGS = frozenset(
+    {
+        "i was wondering", "i was wondering if you could", "my name", "the thing", "the reason", "i would like",
+        "i'd like", "i need", "i want", "i have", "i'm calling", "i am calling", "can you", "could you", "can i",
+        "could i", "do you", "would you", "is there", "are there", "we have", "i think", "i guess", "you know",
+        "hi my name", "hello my name", "what about", "how about", "tell me", "please tell me", "can you tell me",
+        "could you tell me", "i would prefer", "i'd prefer", "is it possible", "do you know", "do you have",
+    }
+)  # fmt: skip
+_SHORT_ANSWER = 6
 _LETTER_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz")
+_OPEN_QUESTIONS = (
+    "can i help",
+    "can i help you",
+    "can i do for you",
+    "may i help you",
+    "i help you today",
+    "anything else",
+)
 _SPELL_MARKERS = frozenset(["at", "dot", "underscore", "dash", "hyphen", "double", "triple", "plus"])
 _DIGIT_WORDS = frozenset(NUMBER_WORDS) | {"hundred", "double", "triple"}
 _EMAIL_ENDINGS = frozenset(["com", "org", "net", "edu", "gov", "uk", "de", "us", "io", "co", "info", "biz"])
+_KNOWN_CALLER = 4
+"""Pauses after which a caller's own pace is trusted."""
 _PHONE_DIGITS = 10
 _CARD_DIGITS = 15
 
@@ -275,6 +296,8 @@ def expectation(agent_text: str) -> Expectation:
         return Expectation("spelling")
     if "number" in has and has & {"phone", "telephone", "mobile", "call", "callback", "reach", "contact"}:
         return Expectation("phone")
+    if " ".join(last).endswith(_OPEN_QUESTIONS):
+        return NOTHING
     tail = agent_text.rstrip().rstrip("?").split(".")[-1]
     first = words(tail)[:1]
     if first and first[0] in {"is", "are", "shall", "should", "does", "do", "would", "can", "may", "have"}:
@@ -282,11 +305,12 @@ def expectation(agent_text: str) -> Expectation:
     return Expectation("question")
 
 
-def classify(text: str, expected: Expectation = Expectation()) -> Completeness:
+def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = True) -> Completeness:
     """How finished `text` (the turn so far) sounds.
 
-    closed: a whole question, a short answer to what was asked, a farewell. open: a sentence that may go on.
-    dangling: ends where English wants more. spelling: in the middle of a number, an address or a spelled name.
+    closed: a sentence that the recogniser ended, a yes or no that was asked for, a farewell. open: a question or a
+    short answer that is whole as it stands. loose: a statement that may go on. dangling: ends where English wants
+    more. spelling: in the middle of a number, an address or a spelled name. full_stops: a "." is believed.
     """
     said = words(text)
     if not said:
@@ -302,8 +326,13 @@ def classify(text: str, expected: Expectation = Expectation()) -> Completeness:
         return "closed"
     if said[-1] in _DANGLING and not (said[-1] in _SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
         return "dangling"
-    question = text.rstrip().endswith("?") or (said[0] in _QUESTION_STARTS and len(said) >= 4)
-    return "closed" if question else "open"
+    if " ".join(said) in _BEGINNINGS:
+        return "dangling"
+    if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
+        return "closed"
+    asked = said[0] in _QUESTION_STARTS and len(said) >= 4
+    answers = expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER
+    return "open" if asked or answers else "loose"
 
 
 def _ends_with_phrase(said: tuple[str, ...]) -> bool:
@@ -392,6 +421,13 @@ class PauseModel:
         return self.mean + self.deviation if self.seen >= 2 else 0.0
 
 
+def _loose(pauses: PauseModel, settings: Endpointing) -> int:
+    """A statement is waited for as long as callers pause; less for one whose own pauses are known to be short."""
+    if pauses.seen < _KNOWN_CALLER:
+        return settings.loose
+    return max(settings.open, min(settings.loose, int(2 * pauses.typical())))
+
+
 def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score: float | None = None) -> int:
     """How long after the end of speech the turn may be decided, in ms.
 
@@ -401,6 +437,7 @@ def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score
     base = {
         "closed": settings.closed,
         "open": settings.open,
+        "loose": _loose(pauses, settings),
         "dangling": settings.dangling,
         "spelling": settings.spelling,
     }[kind]
@@ -409,6 +446,6 @@ def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score
     if score is not None:
         if score < 0.3:
             base = max(base, settings.open)
-        elif score > 0.8 and kind in ("open", "dangling"):
+        elif score > 0.8 and kind in ("open", "loose", "dangling"):
             base //= 2
     return base if kind == "spelling" else min(base, settings.longest)

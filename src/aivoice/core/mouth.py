@@ -224,16 +224,17 @@ class Mouth:
                 if reply.marks:
                     reply.marks.mark("tts", now)
             case e.ClipReady():
-                clip.ready, clip.words = True, event.words
+                clip.ready, clip.words, clip.samples = True, event.words, event.samples
                 clip.audible = clip.audible or event.samples > 0
-                if event.failed and not event.samples:
-                    clip.failed = clip.closed = True
+                if event.failed:
+                    clip.closed, clip.broken, clip.failed = True, True, not event.samples
                     reply.failed = reply.failed or event.failed
             case e.PlayoutStarted():
                 clip.started = True
                 self._sound(reply, clip, now)
             case _:
                 clip.started = clip.finished = True
+                clip.heard = clip.samples if clip.broken else clip.heard
                 self.quiet_since = reply.quiet_since = now
         self.pump(reply, now)
 

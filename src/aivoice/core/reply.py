@@ -14,7 +14,10 @@ from aivoice.core.waterfall import Marks
 
 @dataclass(slots=True)
 class Clip:
-    """A stretch of agent audio. `id` is the attempt of its Speak and Play. heard: samples known to be heard so far."""
+    """A stretch of agent audio. `id` is the attempt of its Speak and Play. heard: samples known to be heard so far.
+
+    failed: nothing of it will sound. broken: its audio ends before its text.
+    """
 
     id: int
     round: int
@@ -27,12 +30,14 @@ class Clip:
     finished: bool = False
     ready: bool = False
     failed: bool = False
+    broken: bool = False
+    samples: int = 0
     heard: int = 0
     words: tuple[int, ...] = ()
 
     def heard_text(self) -> str:
-        """Source words the caller heard."""
-        if self.finished:
+        """Source words the caller heard. Of a clip that broke off, those its audio reached."""
+        if self.finished and not self.broken:
             return self.text
         if not self.heard:
             return ""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aivoice.core import commands as c
+from aivoice.core.barge_in import is_backchannel
 from aivoice.core.conversation import Conversation
 from aivoice.core.intents import is_emergency
 from aivoice.core.reply import Reply
@@ -105,8 +106,10 @@ def _settle_contest(talk: Conversation, now: int) -> None:
     match talk.verdict():
         case "carry_on":
             talk.carry_on("backchannel or echo", now)
-        case "wait":
+        case "wait" if is_backchannel(ears.text):
             talk.give_way("the caller went on after a listening noise", now)
+        case "wait":
+            talk.carry_on("echo", now)
         case _:
             talk.give_way("the caller spoke", now)
 

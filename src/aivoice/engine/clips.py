@@ -38,7 +38,8 @@ def as_written(text: str) -> Spoken:
 class ClipBuffer:
     """Audio of one clip. `samples` arrived so far; `complete`: no more will come; spans carry no PCM.
 
-    source: its words as written, so far. marks: start sample by spoken word, as the synthesiser told.
+    broken: the audio ends before the text does. source: its words as written, so far. marks: start sample by
+    spoken word, as the synthesiser told.
     known: start samples of a ready-made clip's words.
     """
 
@@ -48,6 +49,7 @@ class ClipBuffer:
     source: str = ""
     samples: int = 0
     complete: bool = False
+    broken: bool = False
     marks: dict[int, int] = field(default_factory=dict[int, int])
     known: tuple[int, ...] = ()
     pcm: bytes | bytearray = b""
@@ -72,7 +74,8 @@ class ClipBuffer:
         spoken = self.speakable(self.source)
         starts = list(accumulate(spoken.weights, initial=0.0))
         total = starts.pop()
-        length = self.samples if self.complete else max(self.samples, int(total * _SAMPLES_PER_WEIGHT))
+        whole = self.complete and not self.broken
+        length = self.samples if whole else max(self.samples, int(total * _SAMPLES_PER_WEIGHT))
         guessed = [int(start / total * length) if total else 0 for start in starts]
         marks: dict[int, int] = {}
         for word, sample in self.marks.items():

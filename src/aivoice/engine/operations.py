@@ -85,6 +85,7 @@ class Operations:
         turn, attempt = command.turn, command.attempt
         report_attempts(self._feed, turn=turn, attempt=attempt)
         failed = ""
+        usage: e.Usage | None = None
         try:
             deltas = self._llm.generate(command.request)
             async with aclosing(_closable(deltas)):
@@ -95,13 +96,15 @@ class Operations:
                         case ToolCallDelta(call_id, name, arguments):
                             self._feed(e.ToolRequested(turn, attempt, call_id, name, canonical_arguments(arguments)))
                         case UsageDelta(prompt, completion, cached):
-                            self._feed(e.Usage(turn, attempt, prompt, completion, cached))
+                            usage = e.Usage(turn, attempt, prompt, completion, cached)
         except asyncio.CancelledError:
             raise
         except ProviderError as error:
             failed = error.code
         except Exception as error:  # noqa: BLE001 - a provider's bug must not end the call
             failed = type(error).__name__
+        if usage is not None:  # once a request, whatever the provider repeats
+            self._feed(usage)
         self._feed(e.GenerationEnded(turn, attempt, failed))
 
     async def _retrieve(self, command: c.Retrieve) -> None:

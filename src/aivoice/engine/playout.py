@@ -97,7 +97,8 @@ class FramePlayout:
         self._position += len(frame) // 2
         if clip.complete and self._position >= clip.samples:
             self._current = None
-            self._emit(e.PlayoutFinished(clip.turn, clip.attempt))
+            if clip.samples:
+                self._emit(e.PlayoutFinished(clip.turn, clip.attempt))
         return frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE
 
     def play(self, clip: ClipBuffer, *, first: bool) -> None:
@@ -242,5 +243,6 @@ class SpanPlayout:
         self._position = clip.samples
         if clip.complete:
             self._current = None
-            self._emit(e.PlayoutFinished(clip.turn, clip.attempt))
+            if clip.samples:
+                self._emit(e.PlayoutFinished(clip.turn, clip.attempt))
         self._run()

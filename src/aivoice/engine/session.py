@@ -171,6 +171,8 @@ class CallSession:
 
     def feed(self, event: e.Event) -> None:
         """Hand one event to the core and run what it commands. Re-entrant: events made meanwhile wait their turn."""
+        if self._reason and not isinstance(event, e.ToolEnded):
+            return
         self._inbox.append(event)
         if self._busy:
             return

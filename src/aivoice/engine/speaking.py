@@ -98,7 +98,7 @@ class Speaking:
             failed = type(error).__name__
         if self._jobs.pop(attempt, None) is None:
             return
-        job.buffer.complete = True
+        job.buffer.complete, job.buffer.broken = True, bool(failed)
         if not job.buffer.samples and not failed:
             failed = "no_audio"
         self._feed(e.ClipReady(turn, attempt, job.buffer.samples, job.buffer.word_starts(), failed))

@@ -101,6 +101,18 @@ class TestTurn:
         texts = [message.text for message in toy.of(c.Generate)[-1].request.messages]
         assert "what are your opening hours on monday?" in texts
 
+    def test_what_a_turn_was_decided_on_is_not_heard_again(self) -> None:
+        toy = call()
+        toy.voice("what are your opening hours?", final=False)
+        end = toy.position - 150 * 16
+        toy.pass_time(1_200)
+        assert not toy.feed(e.Heard("interim", "what are your opening hours?", 0, end))
+        made = toy.feed(e.Heard("interim", "what are your opening hours? on monday", 0, toy.position))
+        assert "TurnReopened" in kinds(made)
+        toy.feed(e.Heard("final", "what are your opening hours on monday?", 0, toy.position))
+        toy.pass_time(500)
+        assert toy.said(c.TurnEnded)[-1].text == "what are your opening hours on monday?"
+
     def test_voice_the_vad_missed_is_still_a_turn(self) -> None:
         toy = call()
         toy.feed(e.Heard("interim", "what are your opening hours?", 0, toy.position))
@@ -150,7 +162,7 @@ class TestSpeculation:
         toy.generate("We open at nine, Monday to Friday. ", end=False)
         toy.synthesise()
         assert not [play for play in toy.said(c.Play) if not play.cached]
-        made = toy.feed(e.Heard("final", "What are your opening hours", 0, toy.position))
+        made = toy.feed(e.Heard("final", "What are your opening hours?", 0, toy.position))
         assert kinds(made)[:2] == ["TurnEnded", "Play"]
         assert len(toy.said(c.Generate)) == 1
 
@@ -194,7 +206,7 @@ class TestBargeIn:
     def test_words_stop_the_agent_and_history_is_cut_at_the_word(self) -> None:
         toy = answered(call())
         toy.pass_time(600)
-        made = toy.voice("wait, not today", ms=500)
+        made = toy.voice("wait, not today.", ms=500)
         assert kinds(made)[:2] == ["Hold", "Stop"]
         outcome, said = heard(toy)[-1]
         assert (outcome, said) == ("interrupted", "We open at")
@@ -244,6 +256,19 @@ class TestBargeIn:
         made = toy.voice("we open at", ms=400)
         assert "Stop" not in kinds(made)
         assert "Resume" in kinds(made)
+
+    def test_a_lone_word_of_ours_waits_for_more(self) -> None:
+        toy = answered(call())
+        toy.pass_time(900)
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        toy.feed(e.Heard("interim", "open", 0, toy.position))
+        made = toy.pass_time(400)
+        assert "Resume" in kinds(made)
+        toy.pass_time(4_000)
+        toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
+        toy.feed(e.Heard("final", "close at five", 0, toy.position))
+        toy.pass_time(2_000)
+        assert len(toy.said(c.TurnEnded)) == 1
 
     def test_words_after_we_carried_on_still_count(self) -> None:
         toy = answered(call())
@@ -376,7 +401,7 @@ class TestTools:
         toy.voice("book it for monday, yes please")
         toy.generate(tools=(("t1", "book", "{}"),))
         toy.pass_time(350)
-        toy.voice("and call me back as well please")
+        toy.voice("and call me back as well, please.")
         toy.pass_time(500)
         assert not toy.said(c.TurnReopened)
         assert toy.said(c.TurnEnded)[-1].turn == 2
@@ -446,7 +471,7 @@ class TestEndings:
 
     def test_a_person_is_always_reached(self) -> None:
         toy = call()
-        toy.voice("I want to speak to a real person")
+        toy.voice("I want to speak to a real person.")
         toy.pass_time(500)
         assert toy.said(c.Play)[-1].cached == "transfer"
         assert not toy.of(c.Generate)
@@ -580,6 +605,17 @@ class TestNeverDeadAir:
         assert toy.said(c.Play)[-1].cached == "apology.goodbye"
         toy.pass_time(9_000)
         assert toy.finished == "failures"
+
+    def test_of_a_voice_that_breaks_off_only_what_sounded_is_history(self) -> None:
+        toy = call()
+        toy.voice("what are your opening hours?")
+        toy.generate("We open at nine. ")
+        clip = toy.of(c.Speak)[0].attempt
+        toy.open.pop(clip)
+        toy.clips[clip].text = "We open"
+        toy.feed(e.ClipReady(1, clip, 8_000, (0, 4_000, 8_000, 12_000), "provider_failed"))
+        toy.pass_time(1_000)
+        assert heard(toy)[-1] == ("finished", "We open")
 
     def test_speech_that_cannot_be_made_counts_as_a_failed_answer(self) -> None:
         toy = call()

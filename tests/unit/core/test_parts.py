@@ -57,16 +57,18 @@ class TestEndpointing:
         [
             ("", "dangling"),
             ("What are your opening hours?", "closed"),
-            ("what are your opening hours on saturday", "closed"),
+            ("what are your opening hours on saturday", "open"),
+            ("We have two kids.", "closed"),
+            ("could you", "dangling"),
             ("yes please", "closed"),
             ("that's all thanks", "closed"),
             ("i'd like to book a cleaning for", "dangling"),
             ("so um", "dangling"),
             ("well,", "dangling"),
-            ("i would like to book a cleaning", "open"),
-            ("is that it", "open"),
+            ("i would like to book a cleaning", "loose"),
+            ("is that it", "loose"),
             ("what is", "dangling"),
-            ("it was this.", "open"),
+            ("it was this.", "closed"),
             ("my number is five five five", "spelling"),
             ("my number is five five five one two three four five six seven", "open"),
             ("j o h", "spelling"),
@@ -81,20 +83,21 @@ class TestEndpointing:
             ("What is your phone number?", "five five five one two three four five six seven", "closed"),
             ("What is your phone number?", "it is five five five", "spelling"),
             ("What is your phone number?", "555 123 4567 890", "open"),
-            ("What is your phone number?", "oh wait a moment", "open"),
+            ("What is your phone number?", "oh wait a moment", "loose"),
             ("Can I have your card number please?", "four two four two", "spelling"),
             ("What is your email, please?", "anna dot b at gmail dot com", "open"),
             ("What is your email?", "anna@example.com", "open"),
             ("What is your email?", "anna dot b", "spelling"),
-            ("What is your email?", "sorry why do you need it", "open"),
+            ("What is your email?", "sorry why do you need it", "loose"),
             ("Could you spell that?", "b r o w n", "spelling"),
             ("Could you spell that?", "brown with w", "spelling"),
             ("Could you spell that?", "brown without it all", "open"),
-            ("Could you spell that?", "no thanks it is easy now", "open"),
+            ("Could you spell that?", "no thanks it is easy now", "loose"),
             ("Shall I book it? Is that right?", "yes it is", "closed"),
             ("Is that right?", "yes that one", "closed"),
             ("Which day would you like?", "wednesday", "open"),
-            ("Hello.", "wednesday", "open"),
+            ("Hello.", "wednesday", "loose"),
+            ("How can I help?", "wednesday", "loose"),
         ],
     )
     def test_what_was_asked_tells_a_finished_answer(self, agent: str, caller: str, kind: str) -> None:
@@ -113,6 +116,17 @@ class TestEndpointing:
         assert wait_ms("dangling", calm, settings, 0.9) == settings.dangling // 2
         assert wait_ms("open", calm, settings, 0.5) == settings.open
         assert wait_ms("spelling", calm, settings) == settings.spelling
+
+    def test_statements_wait_less_for_a_caller_of_short_pauses(self) -> None:
+        quick = PauseModel()
+        assert wait_ms("loose", quick, Endpointing()) == Endpointing().loose
+        for _ in range(6):
+            quick.add(150)
+        assert wait_ms("loose", quick, Endpointing()) == Endpointing().open
+
+    def test_full_stops_of_some_recognisers_say_nothing(self) -> None:
+        assert classify("We have two kids.", full_stops=False) == "loose"
+        assert classify("Do you have two kids?", full_stops=False) == "closed"
 
     def test_a_caller_who_pauses_long_is_waited_for_longer(self) -> None:
         slow = PauseModel()
