@@ -18,9 +18,9 @@ class Endpointing:
     dangling: surely is not whole. spelling: a number, e-mail or name is being given piece by piece. full_stops:
     whether the recogniser sets a full stop only where it hears an end (Whisper sets one after everything).
     The final transcript is waited for at most `final_wait`. longest: bound of the adapted waits, inside the silence
-    budget; only `spelling` may exceed it, because the clip ``continuer`` ("mm-hm") then keeps the caller company. mumble: so much voice without words is
-    asked about ("I didn't catch that"), less is forgotten. stuck: words unchanged for so long are a turn even
-    while the VAD hears voices (a television).
+    budget; only `spelling` may exceed it, because the clip ``continuer`` ("mm-hm") then keeps the caller company.
+    mumble: so much voice without words is asked about ("I didn't catch that"), less is forgotten. stuck: words
+    unchanged for so long are a turn even while the VAD hears voices (a television).
     """
 
     closed: int = 0
