@@ -13,17 +13,19 @@ _TRANSLATE = {
     ord("‐"): "-", ord("‑"): "-", ord("‒"): "-", ord("–"): "-", ord("−"): "-", ord("—"): "—", ord("―"): "—",
     ord("⁄"): "/", ord("∕"): "/", ord("…"): ".", ord("º"): "°", ord("\u200b"): "", ord("\ufeff"): "",
 }  # fmt: skip
-_OPEN = "([{<\"'*_~«¿¡|"
+_VULGAR = re.compile("(?<=[0-9])(?=[\u00bc-\u00be\u2150-\u215e])")
+_OPEN = "([{<\"'*_«¿¡|·"
 _CLOSE = ")]}>\"'*_~»|"
 _PROSODY = ",.;:!?"
-_NUMERIC = re.compile(r"[$£€]?[0-9][0-9.,:/\-]*(?:%|st|nd|rd|th|am|pm|a\.m|p\.m|k)?")
+_NUMERIC = re.compile(r"~?[$£€]?[0-9][0-9.,:/·\-]*(?:%|st|nd|rd|th|am|pm|a\.m|p\.m|k)?")
 
 
 def clean(word: str) -> str:
     """Compatibility forms folded, every script's decimal digits as ASCII, dashes and quotes in one shape."""
     if word.isascii():
         return word
-    folded = unicodedata.normalize("NFKC", word.translate(_TRANSLATE)).translate(_TRANSLATE)
+    parted = _VULGAR.sub("·", word)  # "1½" is not 11/2
+    folded = unicodedata.normalize("NFKC", parted.translate(_TRANSLATE)).translate(_TRANSLATE)
     out: list[str] = []
     for character in folded:
         value = unicodedata.decimal(character, None)

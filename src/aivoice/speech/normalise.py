@@ -16,25 +16,19 @@ from functools import lru_cache
 
 from aivoice.speech import say_numbers as n
 from aivoice.speech.context import Context, Lexicon, Word, split_word
-from aivoice.speech.found import word_set
+from aivoice.speech.say_compound import compound
+from aivoice.speech.say_known import joins_numbers, known
+from aivoice.speech.say_quantities import RULES
 from aivoice.speech.say_words import (
     ABBREVIATIONS,
-    ACRONYM_WORDS,
     COMPASS,
     FULL_WEEKDAYS,
-    GLUED_ONLY,
     MONTHS,
     NAME_BEFORE,
-    NEED_STOP,
-    SHOUTED,
-    SPELLED,
-    STATES,
     STREET_AFTER,
-    SYMBOLS,
     UNITS,
     WEEKDAYS,
 )  # fmt: skip
-from aivoice.speech.say_written import RULES, letters
 from aivoice.speech.spoken import SourceWord, Spoken, weight_ms
 
 MAX_WORD = 400
@@ -191,179 +185,15 @@ def _dials(words: tuple[Word, ...], index: int, groups: list[list[str]]) -> bool
 def _say(word: Word, context: Context) -> str:
     core = word.core
     if not core:
-        return "to" if _joins_numbers(word, context) else ""
-    said = _known(word, context)
+        return "to" if joins_numbers(word, context) else ""
+    said = known(word, context)
     if said is not None:
         return said
     for rule in RULES:
         said = rule(core, context)
         if said is not None:
             return said
-    return _compound(core, context)
-
-
-def _joins_numbers(word: Word, context: Context) -> bool:
-    """The dash of "9 - 5" and "Mon – Fri"."""
-    if word.raw not in ("-", "–", "—", "−"):
-        return False
-    before, after = context.before, context.after
-    days = all(item.low in WEEKDAYS or item.low in FULL_WEEKDAYS for item in (before, after))
-    halves = before.low in ("am", "pm", "a.m", "p.m")
-    return days or ((before.numeric or halves) and after.numeric)
-
-
-def _known(word: Word, context: Context) -> str | None:
-    """Words whose reading depends on their neighbours."""
-    core, low = word.core, word.low
-    if core in SYMBOLS:
-        return SYMBOLS[core]
-    if core in ("-", "—"):
-        return "to" if _joins_numbers(word, context) else ""
-    if low in ("am", "pm", "a.m", "p.m") and (low != "am" or _is_half_day(word, context)):
-        return letters(low)
-    if core == "A":
-        return "A" if _is_letter(word, context) else "a"
-    if low == "no" and "." in word.tail and context.after.numeric:
-        return "number"
-    if (
-        low in COMPASS
-        and word.core.isupper()
-        and (context.before.numeric or "." in word.tail)
-        and context.after.capital
-    ):
-        return COMPASS[low]
-    if core in STATES and "," in context.before.tail:
-        return STATES[core]
-    street = _street_or_name(word, context)
-    if street is not None:
-        return street
-    if low in MONTHS and word.capital and (context.after.numeric or context.before.numeric or "." in word.tail):
-        return MONTHS[low]
-    if low in WEEKDAYS and _is_weekday(word, context):
-        return WEEKDAYS[low]
-    if low in UNITS and context.before.numeric and low not in GLUED_ONLY:
-        return UNITS[low][0 if context.before.core == "1" else 1]
-    if low in ABBREVIATIONS and (low not in NEED_STOP or "." in word.tail) and (core != "EST" and core != "MS"):
-        return ABBREVIATIONS[low]
-    return None
-
-
-_LETTERED = word_set(
-    "plan option type unit suite apartment apt vitamin hepatitis grade part letter group section exhibit"
-)
-
-
-def _is_letter(word: Word, context: Context) -> bool:
-    """Whether a capital A names the letter: "Plan A", "A B C", or nothing follows it."""
-    single = any(
-        len(item.core) == 1 and item.core.isupper() and item.core != "I" for item in (context.before, context.after)
-    )
-    return single or context.before.low in _LETTERED or bool(word.stop) or context.last
-
-
-def _is_half_day(word: Word, context: Context) -> bool:
-    """ "am" behind a time, or in capitals, is half of the day; otherwise it is the verb."""
-    timed = context.before.numeric and context.before.low.removesuffix("am") not in ("",)
-    return timed or word.core.isupper() or word.low == "a.m"
-
-
-def _street_or_name(word: Word, context: Context) -> str | None:
-    """ "Main St." and "12 Harbour Dr." against "St. Mark's" and "Dr. Okafor"."""
-    low = word.low
-    if low not in STREET_AFTER and low not in NAME_BEFORE:
-        return None
-    if not word.capital:
-        return None
-    named = context.before.capital and not context.before.stop and context.before.low not in SHOUTED
-    numbered = any(context.at(offset).numeric for offset in (-2, -3, -4)) or context.before.low.endswith(
-        ("st", "nd", "rd", "th")
-    )
-    follows = context.after.capital and "," not in word.tail
-    if (
-        low in STREET_AFTER
-        and (named or context.before.numeric)
-        and (numbered or not follows or low not in NAME_BEFORE)
-    ):
-        return STREET_AFTER[low]
-    if low in NAME_BEFORE and follows:
-        return NAME_BEFORE[low]
-    return STREET_AFTER[low] if low in STREET_AFTER and named else None
-
-
-_DAY_NEAR = FULL_WEEKDAYS | {"closed", "open", "morning", "afternoon", "evening"}
-
-
-def _is_weekday(word: Word, context: Context) -> bool:
-    if not word.capital:
-        return False
-    if word.low not in ("sat", "sun", "wed"):
-        return True
-    near = (context.before, context.after)
-    return "." in word.tail or any(item.numeric or item.low in _DAY_NEAR or item.low in WEEKDAYS for item in near)
-
-
-_PARTS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|[0-9]+(?:[.,][0-9]+)*|[^\w\s]|_")
-
-
-def _compound(core: str, context: Context) -> str:
-    """What no rule knows, piece by piece: hyphens and slashes, letters with digits, initialisms, symbols."""
-    if "—" in core or "--" in core or "..." in core:
-        return ", ".join(_compound(part, context) for part in re.split(r"—|--+|\.{3,}", core) if part)
-    if re.fullmatch(r"(?:[^\W\d_]\.){1,6}[^\W\d_]\.?", core):
-        return letters(core)
-    if re.fullmatch(r"[^\W\d_]+(?:/[^\W\d_]+)+", core):
-        sides = [_word(side, context) if len(side) > 1 else side.upper() for side in core.split("/")]
-        if all(len(side) == 1 for side in sides):
-            return " ".join(sides)  # A/C
-        return (" " if core.lower() in ("and/or",) else " or ").join(sides)
-    if re.fullmatch(r"[^\W\d_]+(?:['-][^\W\d_]+)*", core):
-        return _word(core, context) if "-" not in core else _hyphened(core, context)
-    out: list[str] = []
-    pieces = _PARTS.findall(core)
-    for index, piece in enumerate(pieces):
-        if piece[0].isdigit():
-            plain = piece.replace(",", "")
-            short = len(plain) <= 3 and plain[0] != "0"
-            out.append(n.decimal(plain) if short or "." in plain else n.each(plain))
-        elif piece[0].isalpha():
-            mixed = index > 0 and pieces[index - 1][-1].isdigit()
-            short = (len(piece) <= 2 and piece.isupper()) or (len(piece) == 1 and mixed)
-            out.append(letters(piece) if short else _word(piece, context))
-        elif piece in SYMBOLS:
-            out.append(SYMBOLS[piece])
-    return " ".join(out)
-
-
-def _hyphened(core: str, context: Context) -> str:
-    parts = core.split("-")
-    if all(len(part) == 1 for part in parts) and len(parts) > 2:
-        return letters(core)  # S-M-I-T-H
-    if any(part.isupper() and len(part) > 1 for part in parts) or len(parts[0]) == 1:
-        return " ".join(_word(part, context) if len(part) > 1 else part.upper() for part in parts)
-    return core
-
-
-def _word(core: str, context: Context) -> str:
-    """A run of letters: an initialism is spelled, a shouted word is not."""
-    bare = core[:-1] if core.endswith("s") and core[:-1].isupper() and len(core) > 2 else core
-    if len(bare) < 2 or not bare.isupper() or not bare.isascii():
-        return core
-    low = bare.lower()
-    plural = "'s" if bare != core else ""
-    if low in SPELLED and not (low == "us" and _shouting(context)):
-        return letters(bare) + plural
-    if low in ACRONYM_WORDS:
-        return core
-    if low in SHOUTED or _shouting(context):
-        return low + ("s" if plural else "")
-    vowels = any(character in "aeiouy" for character in low)
-    return letters(bare) + plural if len(low) <= 3 or (not vowels and len(low) <= 6) else low + ("s" if plural else "")
-
-
-def _shouting(context: Context) -> bool:
-    """A clause all in capitals is loud, not full of initialisms."""
-    alphabetic = [word.core for word in context.words if len(word.core) > 1 and word.core.isalpha()]
-    return len(alphabetic) >= 3 and all(core.isupper() for core in alphabetic)
+    return compound(core, context)
 
 
 # ------------------------------------------------------------------ what may be sounded at all

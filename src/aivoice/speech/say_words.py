@@ -29,7 +29,8 @@ ABBREVIATIONS = {
     "llc": "L L C", "ltd": "limited", "inc": "incorporated", "rsvp": "R S V P", "est": "established",
     "pls": "please", "thx": "thanks", "tbd": "T B D", "aka": "A K A", "eta": "E T A", "min": "minimum",
     "max": "maximum", "cres": "Crescent", "ter": "Terrace", "e.g": "for example", "i.e": "that is",
-    "a.k.a": "also known as", "p.s": "P S", "o'clock": "o'clock",
+    "a.k.a": "also known as", "ph.d": "P H D", "phd": "P H D", "bsc": "B S C",
+    "msc": "M S C", "e-mail": "email", "e-mails": "emails", "p.s": "P S", "o'clock": "o'clock",
 }  # fmt: skip
 # These are words too: expanded only where the full stop is written or the case says so.
 NEED_STOP = word_set("est inc min max ms ter ext")
@@ -101,7 +102,7 @@ FRACTIONS = {
 }  # fmt: skip
 
 # Capital letters that are read as a word all the same.
-ACRONYM_WORDS = word_set("nasa hvac asap pin covid lasik hipaa osha fema sim ram nato aids pets pap yelp zoom")
+ACRONYM_WORDS = word_set("nasa hvac asap pin zip covid lasik hipaa osha fema sim ram nato aids pets pap yelp zoom")
 # Written large for emphasis, or ordinary short words: said as words.
 SHOUTED = word_set(
     "a i am an and are as at be but by can day do for free get go had has he her him his how if in into is it its just "

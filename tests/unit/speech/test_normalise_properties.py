@@ -10,69 +10,49 @@ from hypothesis import strategies as st
 
 from aivoice.speech.normalise import normalise
 
-FORMS = st.sampled_from(
-    [
-        "$85",
-        "$1,250.50",
-        "9:30am",
-        "14:00",
-        "2026-11-24",
-        "11/24",
-        "24th",
-        "555-010-4477",
-        "(555)",
-        "010-4477",
-        "+44",
-        "7700",
-        "900123",
-        "anna.b@example.com",
-        "https://northside.example/book",
-        "St.",
-        "Dr.",
-        "Okafor",
-        "Ave.",
-        "5mi",
-        "20%",
-        "&",
-        "9-5",
-        "Mon-Fri",
-        "1/2",
-        "#7",
-        "COVID-19",
-        "PPO",
-        "—",
-        "-",
-        "...",
-        "3.50",
-        "10,000",
-        "Nov",
-        "24",
-        "2026",
-        "am",
-        "p.m.",
-        "A",
-        "I",
-        "12B",
-        "N.",
-        "No.",
-        "5",
-        "U.S.A.",
-        "$1.5",
-        "million",
-        "½",
-        "٣",
-        "ⅷ",
-        "²",
-        "㏂",
-        "①",
-        "三",
-        "９",
-        "𝟗",
-        "🦷",
-        "\u200b",
-        "\ufeff",
-    ]
-)
+WRITTEN = r"""
+$85 $1,250.50 9:30am 14:00 2026-11-24 11/24 24th 555-010-4477 (555) 010-4477 +44 7700 900123 anna.b@example.com
+https://northside.example/book St. Dr. Okafor Ave. 5mi 20% & 9-5 Mon-Fri 1/2 #7 COVID-19 PPO - ... 3.50 10,000 Nov
+24 2026 am p.m. A I 12B N. No. 5 U.S.A. $1.5 million #4, #hashtag $.50, $0, $1.2k; $1/ea. $2,000.00. $3.5m; $5/mo;
+'80s '99, (closed .NET 0042. 00:00; 02139-1234; 1 1,000+ 1,500 1-800-555-0199, 1-800-FLOWERS. 10 10% 10-minute 100k
+101; 10:30-11:15, 11-24-2026, 12, 12-1pm, 12/25/26 1205; 1234. 12:00am; 12:00pm, 12:30pm; 12B, 14; 1500 1st 2 2009;
+2018; 2026, 2026. 2026/11/26, 20th-century, 24/7/365, 24:00; 24th, 25-year-old 26 26.11.2026, 2nd-floor 2x4s 3+; 3-5
+3/4" 311 3x 4-6pm, 40 401(k) 40404. 411 42nd 4B, 5'10" 50-50, 5th 6 66, 6:00 7 8-noon 8.5x11; 8:00am 8th 9.30
+9.30am; 911 911, @handle A+ A. A1B2C3. ASAP, AT&T, Ave., B&B, B, BSc, C# C++ C, CPR, DDS, DIY, Doe, ET, FYI, Govt.,
+HP-9818; Hwy. I'd I-95, IDs, It's M.D., MRI, Mr. Mrs. ND-8472. Nov. O'Neil OK. Okafor, P.O. PM. Patrick's Ph.D.,
+PhD, Q&A, Sundays). Sure! TV, Tuesday. U.S. US$40 US-101, W-2, We're Wi-Fi. X-ray, a.m. blood, cups, daily; days,
+days/week, e-mail etc. floor. foo@bar.co ft. gal. hours, hr, https://a.example/x?y=1&z=2 in. lb. mid-1990s, miles,
+min, next; office, oz., pipe, pre-2000, psi, rating, tall, tank, twenty-five, valve, visit, vs. ~20
+"""
+ODD = [
+    "—",
+    "½",
+    "٣",
+    "ⅷ",
+    "²",
+    "㏂",
+    "①",
+    "三",
+    "９",
+    "𝟗",
+    "🦷",
+    "\u200b",
+    "\ufeff",
+    "$1,250–$1,500",
+    "-5°C,",
+    "1st–3rd,",
+    "1½",
+    "20€;",
+    "5¢;",
+    "8–5,",
+    "9am–5pm",
+    "Mon–Fri",
+    "£9.99;",
+    "–",
+    "€20;",
+    "≥3",
+]
+FORMS = st.sampled_from([*WRITTEN.split(), *ODD])
 TEXT = st.one_of(st.text(max_size=120), st.lists(st.one_of(FORMS, st.text(max_size=8)), max_size=14).map(" ".join))
 LEXICON = {"Okafor": "oh-KAH-for", "northside dental": "north side dental", "Zoë 3": "zoe three"}
 
