@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aivoice.speech.found import Found, Token, drop_overlaps, found, is_negated, tokenise, word_at, words_at
+from aivoice.speech.parse_holidays import holiday
 from aivoice.speech.parse_numbers import cardinal, ordinal, small
 
 PartOfDay = Literal["", "morning", "midday", "afternoon", "evening"]
@@ -240,6 +241,9 @@ def _relative(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit
             if words == ("tomorrow",) and word_at(tokens, index + 1) == "week":
                 return _one(_shift(reference, 8)), index + 2
             return _one(_shift(reference, days), part), index + len(words)
+    beside = _beside(tokens, index, reference)
+    if beside is not None:
+        return beside
     at = index + 1 if word_at(tokens, index) == "in" else index
     count = _count(tokens, at)
     if count is not None:
@@ -248,6 +252,16 @@ def _relative(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit
         if size is not None:
             return _counted(tokens, index, at, count, size, reference)
     return _named_span(tokens, index, reference)
+
+
+def _beside(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit | None:
+    """ "the day after thanksgiving", "the day before november third"."""
+    at = index + 1 if word_at(tokens, index) == "the" else index
+    for word, days in (("after", 1), ("before", -1)):
+        if words_at(tokens, at, "day", word):
+            base = _single_day(tokens, at + 2, reference)
+            return (_one(_shift(base[0].first, days)), base[1]) if base is not None else None
+    return None
 
 
 def _counted(
@@ -295,6 +309,9 @@ def _named_span(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _H
 def _single_day(tokens: tuple[Token, ...], index: int, reference: dt.date) -> _Hit | None:
     if words_at(tokens, index, "tomorrow"):
         return _one(_shift(reference, 1)), index + 1
+    named = holiday(tokens, index, reference)
+    if named is not None:
+        return _one(named[0]), named[1]
     return (
         _numeric(tokens, index, reference)
         or _month_and_day(tokens, index, reference)

@@ -55,6 +55,15 @@ DATES = {
     "first thing tomorrow morning": ["2026-11-23 morning"],
     "february thirtieth": [],
     "february twenty ninth": ["2028-02-29"],
+    "on christmas eve": ["2026-12-24"],
+    "are you open thanksgiving": ["2026-11-26"],
+    "the day after thanksgiving": ["2026-11-27"],
+    "the day before christmas": ["2026-12-24"],
+    "new year's day": ["2027-01-01"],
+    "labor day and memorial day": ["2027-09-06", "2027-05-31"],
+    "good friday": ["2027-03-26"],
+    "easter monday morning": ["2027-03-29 morning"],
+    "the fourth of july": ["2027-07-04"],
     "24th street": [],
     "I may march on": [],
     "i live at 3 may street": [],
@@ -330,3 +339,10 @@ def test_every_day_of_the_year_said_is_that_day(day: dt.date) -> None:
     spoken = num2words(day.day, to="ordinal").replace("-", " ")
     for said in (f"{MONTHS[day.month - 1]} {spoken}", f"the {spoken} of {MONTHS[day.month - 1]}", day.isoformat()):
         assert [item.value.first for item in find_dates(said, SUNDAY)] == [day], said
+
+
+def test_easter_sundays_from_the_almanac() -> None:
+    from aivoice.speech.parse_holidays import easter
+
+    for day in ("1818-03-22", "2000-04-23", "2024-03-31", "2025-04-20", "2026-04-05", "2038-04-25", "2285-03-22"):
+        assert easter(int(day[:4])).isoformat() == day
