@@ -44,7 +44,7 @@ class Plan:
     revised: float = 0.0
     spelled: float = 0.0
     pause_ms: tuple[int, int] = (300, 800)
-    reply_words: int = 10
+    reply_words: int = 8
     whole_clauses: bool = False
     fault: FaultKind = "none"
     warmup: int = 1

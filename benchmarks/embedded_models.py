@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import statistics
 import time
@@ -292,7 +293,7 @@ async def load(models: EmbeddedSet, speech: Sequence[Clip], calls: int, seconds:
     """End of speech → final → first audio of the reply, with so many callers at a time."""
     chosen = [clip for clip in speech if 1.2 < clip.seconds < 7 and len(words(clip.text)) >= 3]
     callers = [Caller(models, chosen, seed) for seed in range(calls)]
-    cpu, wall = time.process_time(), time.monotonic()
+    cpu, inference, wall = time.process_time(), _cpu_s(models.inference.process_id), time.monotonic()
     async with asyncio.TaskGroup() as group:
         for caller in callers:
             group.create_task(caller.live(seconds))
@@ -308,7 +309,18 @@ async def load(models: EmbeddedSet, speech: Sequence[Clip], calls: int, seconds:
         "wer": round(100 * sum(c.wrong for c in callers) / max(1, sum(c.words for c in callers)), 1),
         "frames late by over 15 ms": sum(c.late_frames for c in callers),
         "call process CPU s a call-minute": round((time.process_time() - cpu) / (calls * wall / 60), 3),
+        "inference cores": round((_cpu_s(models.inference.process_id) - inference) / wall, 2),
+        "machine's load while it ran": round(os.getloadavg()[0], 1),
     }
+
+
+def _cpu_s(process: int | None) -> float:
+    """CPU seconds of a process so far; 0 where /proc does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def run(parts: Sequence[str], calls: Sequence[int], seconds: float) -> Figures:

@@ -224,7 +224,7 @@ class Line:
 
 
 class Clips:
-    """Ready-made clips, as a business has them: 200 ms a word, marked as belonging to no reply."""
+    """Ready-made clips, as a business has them: 300 ms a word, marked as belonging to no reply."""
 
     def __init__(self) -> None:
         self._made: dict[str, ReadyClip] = {}

@@ -4,7 +4,7 @@ settings: ``mode`` best | default; ``speculation`` off | early (a preflight tran
 interims (every interim as a preflight transcript).
 
 best: voice activity ends the turn with no further delay, an interruption counts after 50 ms, a false one is taken back
-after 400 ms, no text filters, the reply's audio is made ahead too when speculating. default: what the session does
+after 400 ms, no text filters, the voice tells its word times, the reply's audio is made ahead too when speculating. default: what the session does
 when nothing is said, but for the remote turn detector and the echo warm-up, which need a service and a room.
 The output is an ideal pacer: it takes frames at once, plays them on a 20 ms grid and stops within one frame.
 """
@@ -22,7 +22,8 @@ from livekit import rtc
 from livekit.agents import APIConnectionError, llm, stt, tokenize, tts, vad
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
 from livekit.agents.voice import Agent, AgentSession
-from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
+from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities, TextOutput, TimedString
+from livekit.agents.voice.transcription import TranscriptSynchronizer
 
 from benchmarks import stages
 from benchmarks.caller import Call
@@ -175,9 +176,9 @@ class _LlmStream(llm.LLMStream):
 class FixedTts(tts.TTS):
     """The stage's voice as a plugin, streaming text or (whole) one clause a request."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, *, aligned: bool) -> None:
         super().__init__(
-            capabilities=tts.TTSCapabilities(streaming=not call.plan.whole_clauses),
+            capabilities=tts.TTSCapabilities(streaming=not call.plan.whole_clauses, aligned_transcript=aligned),
             sample_rate=stages.SAMPLE_RATE,
             num_channels=1,
         )
@@ -232,10 +233,14 @@ class _TtsStream(tts.SynthesizeStream):
         reading = asyncio.create_task(read())
         started = False
         try:
-            async for _, _, pcm in voice.frames():
+            async for index, first, pcm in voice.frames():
                 if not started:
                     started = True
                     output_emitter.start_segment(segment_id="fixed")
+                if first and self._tts.capabilities.aligned_transcript:
+                    at = index * stages.WORD_FRAMES * stages.FRAME_S
+                    until = at + stages.WORD_FRAMES * stages.FRAME_S
+                    output_emitter.push_timed_transcript(TimedString(f"{voice.word(index)} ", at, until))
                 output_emitter.push_frame(_frame(pcm))
             if started:
                 output_emitter.end_segment()
@@ -338,6 +343,19 @@ class Ear(AudioOutput):
         self.on_playback_finished(playback_position=position, interrupted=interrupted)
 
 
+class NoText(TextOutput):
+    """Where the synchronised transcript would go; the session needs it to know what was heard."""
+
+    def __init__(self) -> None:
+        super().__init__(label="none", next_in_chain=None)
+
+    async def capture_text(self, text: str) -> None:
+        """Drop it."""
+
+    def flush(self) -> None:
+        """Nothing is kept."""
+
+
 def _turn_handling(settings: dict[str, Any]) -> dict[str, Any]:
     speculate = settings["speculation"] != "off"
     if settings["mode"] == "default":
@@ -355,12 +373,12 @@ def _turn_handling(settings: dict[str, Any]) -> dict[str, Any]:
 
 async def start(call: Call, settings: dict[str, Any]) -> Stop:
     """One AgentSession on `call`."""
-    voice: tts.TTS = FixedTts(call)
     best = settings["mode"] == "best"
+    voice: tts.TTS = FixedTts(call, aligned=best)
     if call.plan.whole_clauses and best:
         tokenizer = tokenize.blingfire.SentenceTokenizer(min_sentence_len=1, stream_context_len=1)
         voice = tts.StreamAdapter(tts=voice, sentence_tokenizer=tokenizer)
-    extra: dict[str, Any] = {"tts_text_transforms": None} if best else {}
+    extra: dict[str, Any] = {"tts_text_transforms": None, "use_tts_aligned_transcript": True} if best else {}
     session: AgentSession[None] = AgentSession(
         vad=FixedVad(),
         stt=FixedStt(call, settings["speculation"]),
@@ -374,12 +392,16 @@ async def start(call: Call, settings: dict[str, Any]) -> Stop:
     stopping = asyncio.Event()
     session.on("close", lambda event: None if stopping.is_set() else call.agent_hung_up())
     session.input.audio = Mouth(call)
-    session.output.audio = Ear(call)
+    # As its room output does by default: the heard text comes from the audio played.
+    synchronizer = TranscriptSynchronizer(next_in_chain_audio=Ear(call), next_in_chain_text=NoText())
+    session.output.audio = synchronizer.audio_output
+    session.output.transcription = synchronizer.text_output
     await session.start(Agent(instructions="You answer the phone."))
 
     async def stop() -> None:
         stopping.set()
         await session.aclose()
+        await synchronizer.aclose()
 
     return stop
 

@@ -196,6 +196,7 @@ class FixedTts(TTSService):
         super().__init__(
             text_aggregation_mode=TextAggregationMode.TOKEN if tokens else TextAggregationMode.SENTENCE,
             push_start_frame=True,
+            push_text_frames=False,
             sample_rate=stages.SAMPLE_RATE,
             settings=TTSSettings(model="fixed", voice=None, language=None),
         )
@@ -245,9 +246,14 @@ class FixedTts(TTSService):
             await self.cancel_task(entry[1])
 
     async def _speak(self, context_id: str, queue: asyncio.Queue[Voice | None]) -> None:
+        frames = 0
         try:
             while (voice := await queue.get()) is not None:
-                async for _, _, pcm in voice.frames():
+                async for index, first, pcm in voice.frames():
+                    if first:  # word times, as the streaming vendors give them
+                        word = voice.word(index)
+                        await self.add_word_timestamps([(word, frames * stages.FRAME_S)], context_id)
+                    frames += 1
                     frame = TTSAudioRawFrame(pcm, stages.SAMPLE_RATE, 1, context_id=context_id)
                     await self.append_to_audio_context(context_id, frame)
         except StageError as error:

@@ -56,7 +56,7 @@ FAULTS: tuple[tuple[FaultKind, str], ...] = (
     ("all", "all down"),
 )
 LOADS = (1, 10, 50)
-LONG_REPLY = 24
+LONG_REPLY = 16
 """Words of a reply that is talked over: 4.8 s."""
 
 _SPECULATING = (OURS, SESSION_EARLY, SESSION_INTERIMS, PIPECAT_EARLY)

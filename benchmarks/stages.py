@@ -34,8 +34,8 @@ FINAL_S = 0.300
 LLM_FIRST_S = 0.350
 LLM_WORD_S = 0.010
 TTS_FIRST_S = 0.100
-WORD_FRAMES = 10
-"""Frames of audio a spoken word lasts: 200 ms."""
+WORD_FRAMES = 15
+"""Frames of audio a spoken word lasts: 300 ms for its three syllables."""
 FIRST_CLAUSE_WORDS = 6
 
 LOUD = 8_000
@@ -359,7 +359,7 @@ class Reply:
 class Replies:
     """Every request of one call: replies are functions of their prompt, and each word tells whose it is."""
 
-    length: int = 10
+    length: int = 8
     made: list[Reply] = field(default_factory=list[Reply])
     _index: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
@@ -386,7 +386,7 @@ def reply_words(prompt: str, length: int) -> tuple[str, ...]:
     """`length` made-up words from a digest of `prompt`: a sentence of six, then the rest as one more."""
     words: list[str] = []
     for position in range(length):
-        digest = hashlib.blake2s(f"{position} {prompt}".encode(), digest_size=4).digest()
+        digest = hashlib.blake2s(f"{position} {prompt}".encode(), digest_size=3).digest()
         words.append("".join(_SYLLABLES[byte % len(_SYLLABLES)] for byte in digest))
     words[0] = words[0].capitalize()
     if length > FIRST_CLAUSE_WORDS:

@@ -108,6 +108,10 @@ class Voice:
             self._first_push = self._loop.time()
         self._changed.set()
 
+    def word(self, index: int) -> str:
+        """The word that `frames` calls `index`."""
+        return self._text.split()[index]
+
     async def frames(self) -> AsyncIterator[tuple[int, bool, bytes]]:
         while not self._first_push:
             self._changed.clear()
