@@ -152,9 +152,7 @@ def plan_call(seed: int, index: int) -> CallPlan:
         faults=_faults(rng, index) if troubled else (),
         stt=_stt(rng),
         llm=LlmBehaviour(LogNormal(350, 0.25, 1_200), Constant(30), words=3) if rng.random() < 0.8 else LlmBehaviour(),
-        tts=TtsBehaviour(
-            first=LogNormal(100, 0.2, 400), streams_text=rng.random() < 0.5, pcm=frames, marks=rng.random() < 0.7
-        ),
+        tts=TtsBehaviour(first=LogNormal(100, 0.2, 400), streams_text=rng.random() < 0.5, marks=rng.random() < 0.7),
         tool=LogNormal(400, 0.8, 3_500),
         frames=frames,
         chains=troubled or rng.random() < 0.3,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -152,7 +152,8 @@ def _providers(
         rng = derive(plan.seed, plan.index, "fakes", rank)
         inner.stt.append(FakeStt(truth, plan.stt, rng=derive(plan.seed, plan.index, "stt", rank), name=f"stt-{rank}"))
         inner.llm.append(FakeLlm(scenarios.author, plan.llm, rng=rng, name=f"llm-{rank}"))
-        inner.tts.append(FakeTts(plan.tts, rng=derive(plan.seed, plan.index, "tts", rank), name=f"tts-{rank}"))
+        voice = replace(plan.tts, pcm=plan.frames)
+        inner.tts.append(FakeTts(voice, rng=derive(plan.seed, plan.index, "tts", rank), name=f"tts-{rank}"))
         inner.vad.append(FakeVad(name=f"vad-{rank}"))
     stt = [FaultyStt(f, stage.injector("stt", i)) for i, f in enumerate(inner.stt)]
     llm = [FaultyLlm(f, stage.injector("llm", i)) for i, f in enumerate(inner.llm)]

@@ -38,9 +38,10 @@ def check(record: CallRecord) -> list[Violation]:
     if record.crash:
         return [Violation(0, last, record.crash)]
     texts = {**DEFAULT_CLIPS, **scenarios.config(record.plan).clips}
+    trusted = not any(fault.stage == "vad" for fault in record.plan.faults)
     checks: list[Check] = [
-        OneVoice(), History(texts), SideEffects(), Silence(), Operations(), HangUp(), Waterfalls(), Reopening(),
-        EngineBugs(),
+        OneVoice(), History(texts), SideEffects(), Silence(), Operations(), HangUp(), Waterfalls(measure=trusted),
+        Reopening(), EngineBugs(),
     ]  # fmt: skip
     if _is_clean(record):
         said = tuple(w for done in record.done for w in words(done.act.text))
