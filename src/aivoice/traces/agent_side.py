@@ -102,13 +102,17 @@ class AgentSide:
             del self._known[attempt]
 
     def reply_ended(self, item: c.ReplyEnded) -> None:
-        """Close the reply's entry; a reply that was never audible has none."""
-        self._known = {key: clip for key, clip in self._known.items() if clip.turn != item.turn or clip.entry is None}
+        """Close the reply's entry; a reply that was never audible has none. What was made but never begun joins an
+        interrupted reply's text: it is lost, too."""
+        unsaid = [clip.text for _, clip in sorted(self._known.items()) if clip.turn == item.turn and clip.entry is None]
+        self._known = {key: clip for key, clip in self._known.items() if clip.turn != item.turn}
         entry = self._entry
         if entry is None or entry.turn != item.turn:
             return
         self._entry, self._playing, self.held = None, 0, False
         entry.heard, entry.status, entry.why = item.heard, item.outcome, item.why
+        if item.outcome == "interrupted":
+            entry.text = " ".join([entry.text, *(text.strip() for text in unsaid)]).strip()
         if entry.until_ms is None or item.outcome != "finished":
             entry.until_ms = self.ledger.now_ms
         self.ledger.show(entry)

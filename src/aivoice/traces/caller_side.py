@@ -7,6 +7,7 @@ from typing import Literal
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
+from aivoice.traces.explain import why_ended
 from aivoice.traces.ledger import Ledger
 from aivoice.traces.model import CallerEntry
 
@@ -56,7 +57,7 @@ class CallerSide:
 
     def turn_ended(self, item: c.TurnEnded) -> None:
         entry = self._open or CallerEntry(self.ledger.new_id("c"), self.ledger.now_ms, self.ledger.now_ms)
-        entry.text, entry.status, entry.turn, entry.why = item.text, "turn", item.turn, item.why
+        entry.text, entry.status, entry.turn, entry.why = item.text, "turn", item.turn, why_ended(item.why)
         self._settled, self._settled_finals, self._late = entry, self._finals, ""
         self._open, self._finals = None, []
         self._turns[item.turn] = entry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aivoice.core import commands as c
 from aivoice.core import events as e
 
@@ -14,6 +16,15 @@ _NOTES = {
     "unknown_tool": "The language model asked for a tool that does not exist",
     "task_failed": "A part of the engine failed; the call went on",
 }
+
+_COMPLETENESS = {
+    "closed": "the words sounded finished",
+    "open": "the words could be all",
+    "loose": "the words could be all",
+    "dangling": "the words sounded unfinished, but nothing more came",
+    "spelling": "something was being spelled out, but nothing more came",
+}
+_WAITED = re.compile(r"(\w+) text, (\d+) ms after the end of speech")
 
 _STAGE_NAMES = {
     "stt": "speech recognition",
@@ -30,7 +41,16 @@ def with_reason(sentence: str, why: str) -> str:
 
 
 def turn_ended(item: c.TurnEnded) -> str:
-    return with_reason(f"Turn {item.turn} ended", item.why)
+    return with_reason(f"Turn {item.turn} ended", why_ended(item.why))
+
+
+def why_ended(why: str) -> str:
+    """The core's reason for a turn's end in plain words; reasons that are plain already stay as they are."""
+    known = _WAITED.fullmatch(why)
+    if known is None or known[1] not in _COMPLETENESS:
+        return why
+    waited = f" and {int(known[2]):,} ms of silence had passed" if known[2] != "0" else ""
+    return f"{_COMPLETENESS[known[1]]}{waited}"
 
 
 def turn_reopened(item: c.TurnReopened) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.browser.scripted import GREETING, MS, script
@@ -15,7 +16,7 @@ from aivoice.core.prompt import GenerationRequest, Passage
 from aivoice.traces.build import build_trace, to_json, trace_of
 from aivoice.traces.live import Change, LiveView
 from aivoice.traces.reduce import Item
-from aivoice.traces.transcript import render_transcript
+from aivoice.traces.transcript import remainder, render_transcript
 from aivoice.traces.waterfall_svg import render_waterfall
 
 numbers = st.integers(0, 3)
@@ -216,3 +217,39 @@ def test_a_call_ends_only_after_its_last_words_are_accounted_for() -> None:
     assert picture.ended == "ended: caller_hung_up"
     (reply,) = [entry for entry in picture.entries.values() if entry["kind"] == "agent"]
     assert (reply["heard"], reply["status"]) == ("We open at", "interrupted")
+
+
+def test_sentences_that_were_never_begun_are_lost_too() -> None:
+    stream: list[Item] = [
+        e.MediaUp(),
+        c.Speak(1, 4, "We open at eight. ", True),
+        c.Play(1, 4),
+        c.Speak(1, 5, "On Fridays we close at one.", True),
+        c.Play(1, 5),
+        e.PlayoutStarted(1, 4),
+        c.Hold(),
+        c.Stop(),
+        c.ReplyEnded(1, 4, "We open at", "interrupted", "the caller spoke"),
+    ]
+    (reply,) = [entry for entry in trace_of(list(enumerate(stream)), call_id="c").entries if entry.kind == "agent"]
+    assert reply.text == "We open at eight. On Fridays we close at one."
+    assert remainder(reply) == "eight. On Fridays we close at one."
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("closed text, 0 ms after the end of speech", "the words sounded finished"),
+        (
+            "dangling text, 1600 ms after the end of speech",
+            "the words sounded unfinished, but nothing more came and 1,600 ms of silence had passed",
+        ),
+        ("an emergency phrase was said", "an emergency phrase was said"),
+        ("novel text, 5 ms after the end of speech", "novel text, 5 ms after the end of speech"),
+        ("", ""),
+    ],
+)
+def test_why_a_turn_ended_is_told_in_plain_words(why: str, told: str) -> None:
+    trace = trace_of([(0, c.TurnEnded(3, "Hello", why))], call_id="c")
+    sentences = [entry.text for entry in trace.entries if entry.kind == "note"]
+    assert sentences == [f"Turn 3 ended because {told}." if told else "Turn 3 ended."]
