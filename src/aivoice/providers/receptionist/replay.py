@@ -387,6 +387,8 @@ def _fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
             state.values.pop(turn.reask, None)
         else:
             turn.rejected = bool(acts & {"no", "correction"})
+    if not same or acts & {"no", "correction", "cancel", "wait"}:
+        state.read_back = False  # what was heard no longer stands, whatever becomes of the reply to this
     _count_misses(state, shape, turn)
     if turn.started != shape.name:
         state.asked = () if turn.filled or turn.changed else state.asked
