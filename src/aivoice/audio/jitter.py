@@ -40,13 +40,15 @@ _BURST_S = 0.002
 @dataclass(frozen=True, slots=True)
 class JitterConfig:
     """quantile: share of packets that should come in time. margin_ms: added to it (scheduling of the pulls).
-    window: packets that are remembered (400 = 8 s). max_delay_ms: bound of the buffer's own delay.
+    window: packets that are remembered (300 = 6 s). max_delay_ms: bound of the buffer's own delay.
+    hangover_s: how long after running empty a small excess of delay is kept, as hiccups come in company.
     tolerance_ms: shortfall of delay left to whoever times the pulls before audio is lengthened."""
 
-    quantile: float = 0.985
-    margin_ms: float = 2.0
-    window: int = 400
+    quantile: float = 0.97
+    margin_ms: float = 3.0
+    window: int = 300
     max_delay_ms: float = 500.0
+    hangover_s: float = 1.5
     tolerance_ms: float = 2.0
 
 
@@ -98,6 +100,7 @@ class JitterBuffer:
         self._transits: deque[float] = deque()
         self._sorted: list[float] = []
         self._last_arrival = -1.0
+        self._patient_until = 0.0
         self._floor = 0.0
         self._target = 0.0
         self._untargeted = 0
@@ -231,6 +234,7 @@ class JitterBuffer:
         if not self._order:
             self._fill(FRAME_SAMPLES)
             self._next += FRAME_SAMPLES
+            self._patient_until = now + self._config.hangover_s
             return
         first = self._order[0]
         gap = first - self._next
@@ -271,13 +275,15 @@ class JitterBuffer:
         self._real_sequence = sequence
         self._next = self._real_end = media + len(pcm) // 2
         self._plc_run = self._run_concealed = 0
-        self._append(self._scaled(pcm, now * SAMPLE_RATE - media - self._floor))
+        self._append(self._scaled(pcm, now * SAMPLE_RATE - media - self._floor, now < self._patient_until))
 
-    def _scaled(self, pcm: bytes, delay: float) -> bytes:
+    def _scaled(self, pcm: bytes, delay: float, patient: bool) -> bytes:
         """The decoded frame, a pitch period shorter or longer where the delay is off its target."""
         excess = self._slack = delay - self._target
         self._since_scale += 1
         spare = len(self._fifo) // 2
+        if patient and 0 <= excess < 2 * FRAME_SAMPLES:
+            return pcm
         if excess >= FRAME_SAMPLES:
             wait, longest = (1 if excess > 5 * FRAME_SAMPLES else 2), MAX_LAG
         elif excess >= 0 and spare > 0:

@@ -10,7 +10,7 @@ from aivoice.transports.ports import MediaSink, Transport
 class EchoCancelled:
     """Wraps a transport of real frames (spans pass untouched). Same guarantees as the wrapped one.
 
-    Costs nothing while the agent is silent, about 0.25 ms of CPU a 20 ms frame while it speaks and 0.7 s after.
+    Costs about 10 µs of CPU a frame; 0.25 ms where the line echoes, while the agent speaks and 0.7 s after.
     """
 
     def __init__(self, inner: Transport, canceller: EchoCanceller | None = None) -> None:
@@ -50,8 +50,10 @@ class EchoCancelled:
     def on_audio(self, chunk: AudioChunk) -> None:
         if self._sink is None:
             return
-        if chunk.pcm is not None and self._canceller.active:
-            chunk = AudioChunk(chunk.position, chunk.samples, self._canceller.process(chunk.pcm), chunk.voiced)
+        if chunk.pcm is not None:
+            cleaned = self._canceller.process(chunk.pcm)
+            if cleaned is not chunk.pcm:
+                chunk = AudioChunk(chunk.position, chunk.samples, cleaned, chunk.voiced)
         self._sink.on_audio(chunk)
 
     def on_dtmf(self, digit: str) -> None:

@@ -110,8 +110,8 @@ class ReceptionStats:
     _expected_before: int = 0
     _received_before: int = 0
 
-    def add(self, packet: Packet, now: float) -> None:
-        """`now`: arrival in seconds."""
+    def add(self, packet: Packet, now: float, *, timed: bool = True) -> None:
+        """`now`: arrival in seconds. timed: False for keypad packets, which share a timestamp and so tell no jitter."""
         if packet.ssrc != self.ssrc or not self.packets:
             self.ssrc = packet.ssrc
             self.packets = self._expected_before = self._received_before = 0
@@ -121,6 +121,8 @@ class ReceptionStats:
         step = (packet.sequence - self.highest) & 0xFFFF
         if step < 0x8000:
             self.highest += step
+        if not timed:
+            return
         transit = now * self.clock_rate - packet.timestamp
         if self._transit is not None:
             difference = abs(transit - self._transit)

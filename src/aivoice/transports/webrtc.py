@@ -33,6 +33,7 @@ _PROBES = 2
 """Unanswered questions (1.6 s each) after which it is taken for gone: 5.2 s in all."""
 _MEDIA_UP_S = 1.0
 _MAX_SHIFT_S = 0.020
+_LEFT_OUT = 3
 _KEYPAD_QUEUE = 128
 
 
@@ -112,7 +113,8 @@ class WebRtcTransport:
         self._closed = False
         self._media_up = False
         self._position = 0
-        self._last_write = 0.0
+        self._first_write = self._last_write = 0.0
+        self._frames_out = 0
         self._last_rtp = 0.0
         self._probe_at = 0.0
         self._failed_probes = 0
@@ -196,11 +198,7 @@ class WebRtcTransport:
         if self._link.state != "connected":
             return
         now = self._loop.time()
-        missed = int((now - self._last_write) / PERIOD_S) - 1
-        if self._last_write and missed > 4:
-            # The stream paused: its clock must not, or the far side's buffer would take the pause for delay.
-            self._sender.skip(missed * _STEP)
-        self._last_write = now
+        self._keep_time(now)
         try:
             payload = self._encoder.encode(frame)
         except ProviderError:
@@ -211,6 +209,21 @@ class WebRtcTransport:
         if self._keypad_out and self._remote is not None and self._remote.keypad is not None:
             event = self._keypad_out.popleft()
             self._link.send_rtp(self._sender.event_packet(self._remote.keypad, event))
+
+    def _keep_time(self, now: float) -> None:
+        """Let the stream's clock run on where frames were left out, or the far side would take the hole for delay.
+
+        After a late loop the pacer hands the missed frames over in one burst; only what is still missing once frames
+        come at their usual distance again was really left out.
+        """
+        if not self._frames_out:
+            self._first_write = now
+        behind = int((now - self._first_write) / PERIOD_S) - self._frames_out
+        if behind >= _LEFT_OUT and PERIOD_S / 2 < now - self._last_write < 2 * PERIOD_S:
+            self._sender.skip(behind * _STEP)
+            self._frames_out += behind
+        self._frames_out += 1
+        self._last_write = now
 
     def write_span(self, chunk: AudioChunk) -> None:
         """Never called: this transport carries real frames."""
@@ -307,6 +320,7 @@ class WebRtcTransport:
             if self.tap is not None:
                 self.tap(packet, now)
         elif packet.payload_type == remote.keypad:
+            self._reception.add(packet, now, timed=False)
             digit = self._keypad.read(packet)
             if digit is not None and self._sink is not None:
                 self._bring_up()

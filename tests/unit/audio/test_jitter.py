@@ -96,19 +96,19 @@ def test_silence_before_the_first_packet() -> None:
 
 def test_a_clean_line_is_passed_through_untouched_at_once() -> None:
     line = Line.make()
-    frames, delays = line.run(steady(500), 9.0, phase=0.011)
+    frames, delays = line.run(steady(500), 9.0, phase=0.014)
     heard = [int(f[0]) for f in frames[:440]]
     assert heard == [LOUD + n for n in range(440)]
-    assert max(delays) < 2
+    assert max(delays) < 5
     assert line.buffer.stats.concealed == line.buffer.stats.cut == line.buffer.stats.stretched == 0
 
 
 def test_one_lost_packet_costs_one_frame_and_no_delay() -> None:
     line = Line.make(fec=False)
-    frames, delays = line.run([(t, n) for t, n in steady(300) if n != 100], 5.0, phase=0.011)
+    frames, delays = line.run([(t, n) for t, n in steady(300) if n != 100], 5.0, phase=0.014)
     assert [int(f[0]) for f in frames[99:103]] == [LOUD + 99, 1, LOUD + 101, LOUD + 102]
     assert line.buffer.stats.concealed == 320
-    assert max(delays) < 2
+    assert max(delays) < 5
 
 
 def test_a_lost_packet_is_restored_from_the_next_one_where_delay_allows() -> None:
@@ -148,7 +148,7 @@ def test_clock_drift_is_followed_without_loss(drift: float) -> None:
 def test_delay_after_a_stall_drains() -> None:
     line = Line.make()
     arrivals = [(max(t, 4.25) if 4.0 <= t <= 4.25 else t, n) for t, n in steady(1_000)]
-    _, delays = line.run(arrivals, 19.0, phase=0.011)
+    _, delays = line.run(arrivals, 19.0, phase=0.014)
     after = delays[round(4.3 / 0.02)]
     assert after > 150  # nothing of what came late was thrown away
     assert min(delays[round(4.3 / 0.02) : round(8.0 / 0.02)]) < 45
@@ -171,14 +171,14 @@ def test_a_pause_of_the_sender_is_silence_not_loss() -> None:
     # Timestamps go on while nothing is sent (DTX), sequence numbers do not.
     for number in range(50):
         line.insert(number, number * 0.02)
-        line.buffer.pull(number * 0.02 + 0.001)
+        line.buffer.pull(number * 0.02 + 0.004)
     for step in range(100):
-        line.buffer.pull(1.0 + step * 0.02 + 0.001)
+        line.buffer.pull(1.0 + step * 0.02 + 0.004)
     line.sequence -= 100
     heard = []
     for number in range(150, 200):
         line.insert(number, number * 0.02)
-        heard.append(np.frombuffer(line.buffer.pull(number * 0.02 + 0.001), dtype="<i2"))
+        heard.append(np.frombuffer(line.buffer.pull(number * 0.02 + 0.004), dtype="<i2"))
     assert int(heard[-1][0]) >= LOUD + 198
     assert line.buffer.stats.concealed <= 320
     assert line.buffer.stats.silent >= 320 * 98
@@ -189,10 +189,10 @@ def test_a_jump_restarts_the_stream_and_one_stray_packet_does_not(what: str) -> 
     line = Line.make()
     for number in range(100):
         line.insert(number, number * 0.02)
-        line.buffer.pull(number * 0.02 + 0.001)
+        line.buffer.pull(number * 0.02 + 0.004)
     line.buffer.insert(1, 123_456_789, b"\0\0\0\1", 2.0, ssrc=99)
     line.insert(100, 2.0)
-    assert int(np.frombuffer(line.buffer.pull(2.001), dtype="<i2")[0]) == LOUD + 100
+    assert int(np.frombuffer(line.buffer.pull(2.004), dtype="<i2")[0]) == LOUD + 100
     assert line.buffer.stats.restarts == 0
     if what == "timestamp":
         line.timestamp += 48_000 * 3_600
@@ -200,7 +200,7 @@ def test_a_jump_restarts_the_stream_and_one_stray_packet_does_not(what: str) -> 
     heard = []
     for number in range(101, 160):
         line.insert(number, number * 0.02, ssrc=ssrc)
-        heard.append(int(np.frombuffer(line.buffer.pull(number * 0.02 + 0.001), dtype="<i2")[0]))
+        heard.append(int(np.frombuffer(line.buffer.pull(number * 0.02 + 0.004), dtype="<i2")[0]))
     assert line.buffer.stats.restarts == 1
     assert heard[5:] == [LOUD + n for n in range(106, 160)]
 
@@ -210,7 +210,7 @@ def test_garbage_payloads_are_concealed() -> None:
     for number in range(100):
         payload = b"?" if number % 10 == 5 else struct.pack("!I", number)
         line.buffer.insert(number, 960 * number, payload, number * 0.02)
-        line.buffer.pull(number * 0.02 + 0.001)
+        line.buffer.pull(number * 0.02 + 0.004)
     assert line.buffer.stats.damaged == 10
 
 
@@ -270,7 +270,7 @@ def test_concealed_opus_sounds_like_what_was_lost() -> None:
         packet = encoder.encode(voice[number * 640 : number * 640 + 640])
         if number not in lost:
             buffer.insert(number, number * 960, packet, number * 0.02)
-        frames.append(np.frombuffer(buffer.pull(number * 0.02 + 0.001), dtype="<i2").astype(float))
+        frames.append(np.frombuffer(buffer.pull(number * 0.02 + 0.004), dtype="<i2").astype(float))
     levels = np.array([np.sqrt(np.mean(f**2)) for f in frames])
     usual = np.median(levels[20:])
     assert all(levels[n] > 0.4 * usual for n in lost)
