@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from aivoice.engine.clips import Speakable, Spoken
 from aivoice.speech.normalise import normalise
@@ -12,9 +13,13 @@ _PER_MS = 14 / 1_000
 
 
 def speakable(lexicon: Mapping[str, str]) -> Speakable:
-    """Text normalisation with `lexicon`, for a session's `speakable`. Never raises."""
+    """Text normalisation with `lexicon`, for a session's `speakable`. Never raises.
+
+    A clause is looked at several times while it plays: the last ones are remembered.
+    """
     known = dict(lexicon)
 
+    @lru_cache(maxsize=256)
     def say(text: str) -> Spoken:
         spoken = normalise(text, known)
         return Spoken(spoken.text, spoken.word_map, tuple(word.weight * _PER_MS for word in spoken.words))

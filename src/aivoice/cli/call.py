@@ -93,7 +93,7 @@ async def _call(
 
     screen.print("Loading (a few seconds) …")
     async with (
-        open_house([path], progress=progress) as house,
+        open_house([path], progress=progress, messages=out / "messages.jsonl") as house,
         Calls(house.hosted) as calls,
         CallDesk(calls, house.infos(), capacity=1, directory=out, now=lambda: datetime.now(UTC)) as desk,
         serve_http(desk, "127.0.0.1", 0) as url,

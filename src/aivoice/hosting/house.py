@@ -15,6 +15,7 @@ from aivoice import __version__
 from aivoice.api.desk import BusinessInfo
 from aivoice.business.load import load_business
 from aivoice.business.local_service import Clock, local_service
+from aivoice.business.message_log import MessageLog
 from aivoice.business.model import Business
 from aivoice.business.speakable import speakable
 from aivoice.business.tools import BusinessTools
@@ -56,10 +57,12 @@ async def open_house(
     clock: Clock | None = None,
     inference: InferenceSettings | None = None,
     cache: Path | None = None,
+    messages: Path | None = None,
 ) -> AsyncGenerator[House]:
     """Everything that calls need, while the block runs; bounded in ending (≤ 2 s).
 
     clock: local wall clock of the businesses' services (tests fix it). cache: folder of made clips (None: the user's).
+    messages: file that messages of callers are appended to (None: they are kept in memory and in the calls' files).
     Raises BusinessFileError, MissingModelError, ProviderError or ServiceError: one line that says what to do.
     """
     businesses = [load_business(path) for path in paths]  # all are checked before anything slow begins
@@ -73,10 +76,11 @@ async def open_house(
         for chain in (stt, tts, vad):
             stack.push_async_callback(chain.aclose)
         session = await stack.enter_async_context(aiohttp.ClientSession())
+        log = MessageLog(messages) if messages is not None else None
         hosted: dict[str, Hosted] = {}
         for business in businesses:
             url = await stack.enter_async_context(local_service(business, clock))
-            tools = BusinessTools(business, session, service_url=url)
+            tools = BusinessTools(business, session, service_url=url, on_message=log)
             identity = _identity(business, hosted)
             llm = LlmCascade([Receptionist(business)], rules=BreakerRules(failures=1_000_000))
             stack.push_async_callback(llm.aclose)

@@ -83,10 +83,17 @@ def _is_letter(word: Word, context: Context) -> bool:
     return single or context.before.low in _LETTERED or bool(word.stop) or context.last
 
 
+_AFTER_HALF_DAY = FULL_WEEKDAYS | word_set("on to and or until till at tomorrow today for with is then")
+
+
 def _is_half_day(word: Word, context: Context) -> bool:
-    """ "am" behind a time, or in capitals, is half of the day; otherwise it is the verb."""
-    timed = context.before.numeric and context.before.low.removesuffix("am") not in ("",)
-    return timed or word.core.isupper() or word.low == "a.m"
+    """ "am" behind a time, or in capitals, is half of the day; otherwise it is the verb.
+
+    A clause that begins with it, nothing being known of the one before, was most likely cut behind a time.
+    """
+    if context.index == 0 and not word.capital:
+        return context.after.low in _AFTER_HALF_DAY or bool(word.stop)
+    return (context.before.numeric and context.before.low != "am") or word.core.isupper() or word.low == "a.m"
 
 
 def _street_or_name(word: Word, context: Context) -> str | None:

@@ -105,6 +105,9 @@ def test_without_marks_long_words_take_longer() -> None:
 
 def test_a_clause_that_was_cut_inside_a_time_goes_on_right() -> None:
     assert normalise("am on Monday", before="We open at 9:30").text == "A M on Monday"
+    assert normalise("am and close at noon.").text == "A M and close at noon."
+    assert normalise("am, then").text == "A M, then"
+    assert normalise("am happy to help").text == "am happy to help"
     assert normalise("am on my way", before="Yes, I").text == "am on my way"
     assert normalise("24 at noon", before="see you Nov").text == "twenty fourth at noon"
     assert normalise("million a year", before="about $1.5").text == "million dollars a year"
