@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from aivoice.api.desk import BusinessInfo
 from aivoice.api.hub import CallHub
+from aivoice.audio.echo import EchoCanceller
 from aivoice.audio.pacer import Pacer
 from aivoice.business.model import Business
 from aivoice.core.config import CallConfig
@@ -24,6 +25,7 @@ from aivoice.engine.recorder import Recorder
 from aivoice.engine.session import CallSession, Providers
 from aivoice.traces.build import build_trace
 from aivoice.traces.files import write_trace_files
+from aivoice.transports.echo_cancelled import EchoCancelled
 from aivoice.transports.ports import Transport
 from aivoice.transports.webrtc import DEFAULTS, WebRtcSettings, answer
 
@@ -105,6 +107,8 @@ class Calls:
 
     async def __aenter__(self) -> Self:
         self.pacer = self._given_pacer or Pacer(asyncio.get_running_loop())
+        # Its native library takes 0.2 s to load, which no call shall wait for.
+        await asyncio.to_thread(EchoCanceller)
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -120,7 +124,8 @@ class Calls:
         self, offer_sdp: str, *, call_id: str, business: BusinessInfo, directory: Path, hub: CallHub
     ) -> HostedCall:
         """Answer a WebRTC offer. Raises InputError for an offer that cannot be answered, DiskError for the folder."""
-        text, transport = await answer(offer_sdp, pacer=self.pacer, settings=self._webrtc)
+        text, leg = await answer(offer_sdp, pacer=self.pacer, settings=self._webrtc)
+        transport = EchoCancelled(leg)
         try:
             return self.run(
                 transport, call_id=call_id, business_id=business.id, directory=directory, hub=hub, answer_sdp=text

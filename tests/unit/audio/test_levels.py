@@ -86,8 +86,6 @@ def test_pieces_of_a_stream_join_seamlessly_and_quiet_passages_are_only_scaled()
 
 # ---------------------------------------------------------------- echo
 
-native = pytest.mark.allow_leaks("livekit's native library keeps two sockets for as long as the process lives")
-
 
 def level(samples: np.ndarray) -> float:
     return 10 * float(np.log10(np.mean(samples.astype(float) ** 2) + 1e-9))
@@ -114,7 +112,6 @@ def cancel(agent: np.ndarray, microphone: np.ndarray) -> tuple[np.ndarray, EchoC
     return np.frombuffer(b"".join(out), "<i2"), canceller
 
 
-@native
 @pytest.mark.parametrize("delay_ms", [40, 120, 300])
 @pytest.mark.parametrize("gain", [-12, -20, -30])
 def test_the_echo_sinks_to_the_noise_and_the_caller_does_not(delay_ms: int, gain: int) -> None:
@@ -134,7 +131,6 @@ def test_the_echo_sinks_to_the_noise_and_the_caller_does_not(delay_ms: int, gain
     assert level(caller[together]) - level(out[together]) < 9
 
 
-@native
 def test_it_rests_while_the_agent_is_silent_and_wakes_converged() -> None:
     voice = np.frombuffer(babble(4.0, 4), "<i2").astype(float)
     agent = np.concatenate((voice, np.zeros(16_000 * 4), voice))
@@ -148,7 +144,6 @@ def test_it_rests_while_the_agent_is_silent_and_wakes_converged() -> None:
     assert level((echo + noise)[again]) - level(out[again]) > 20
 
 
-@native
 @pytest.mark.parametrize("noise_level", [8, 120])
 def test_on_a_line_without_echo_an_interrupting_caller_is_not_touched(noise_level: int) -> None:
     agent = np.frombuffer(babble(10.0, 1), "<i2").astype(float)
@@ -164,7 +159,6 @@ def test_on_a_line_without_echo_an_interrupting_caller_is_not_touched(noise_leve
     assert (out[interruption] == expected[interruption]).all()
 
 
-@native
 def test_nothing_played_means_nothing_touched() -> None:
     canceller = EchoCanceller()
     frame = babble(0.02, 1)

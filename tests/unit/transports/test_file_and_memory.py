@@ -220,7 +220,6 @@ def test_a_key_is_read_once_though_its_packets_repeat_and_get_lost() -> None:
 # ---------------------------------------------------------------- echo
 
 
-@pytest.mark.allow_leaks("livekit's native library keeps two sockets for as long as the process lives")
 def test_a_speakerphone_hears_itself_no_more() -> None:
     agent = [babble(6.0, 1)[at : at + FRAME_BYTES] for at in range(0, 192_000, FRAME_BYTES)]
     delay = 6  # frames
