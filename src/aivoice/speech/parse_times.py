@@ -133,11 +133,13 @@ def _digital_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
         if hour <= 24 and minute < 60 and not after_date and (follows.gap != "." or _half_of_day(tokens, index + 2)[0]):
             exact = "24" if hour > 12 or hour == 0 or word.startswith("0") else ""
             return _Clock(hour % 24, minute, exact, True, index + 2)
-    if len(word) in (3, 4) and (_half_of_day(tokens, index + 1)[0] or word_at(tokens, index + 1) == "hours"):
+    if len(word) in (3, 4):
         hour, minute = int(word[:-2]), int(word[-2:])
-        if hour < 24 and minute < 60:
-            on = word_at(tokens, index + 1) == "hours"
-            return _Clock(hour, minute, "24" if on else "", True, index + (2 if on else 1))
+        hours = word_at(tokens, index + 1) == "hours"
+        sure = hours or bool(_half_of_day(tokens, index + 1)[0])
+        if hour < 24 and minute < 60 and (sure or (1 <= hour <= 12 and minute % 5 == 0)):
+            # "at 905" is how recognisers write "at nine oh five".
+            return _Clock(hour, minute, "24" if hours else "", sure, index + (2 if hours else 1))
     return None
 
 
