@@ -16,6 +16,7 @@ from typing import Any, Literal
 from benchmarks import stages
 from benchmarks.stages import Replies, Utterance, UtteranceKind
 from benchmarks.streams import FaultKind
+from benchmarks.utterances import make_utterance
 
 Scenario = Literal["turns", "interrupt", "backchannel", "cough", "fault"]
 GIVE_UP_S = 6.0
@@ -33,8 +34,9 @@ UNDERRUN_S = 0.070
 class Plan:
     """What one call is to do.
 
-    paused, revised, spelled: share of the utterances of that kind. reply_words: how long replies are. whole_clauses: the voice
-    takes whole clauses. fault: what fails during the second turn of a `fault` call. warmup: first turns not measured.
+    paused, revised, spelled: share of the utterances of that kind. reply_words: how long replies are.
+    whole_clauses: the voice takes whole clauses. fault: what fails during the second turn of a `fault` call.
+    warmup: first turns that are not measured.
     """
 
     scenario: Scenario = "turns"
@@ -255,7 +257,7 @@ class Call:
         return "revised" if roll < self.plan.paused + self.plan.revised else "clean"
 
     async def _one_turn(self, index: int) -> None:
-        utterance = stages.make_utterance(self._rng, index + 1, self._kind(index), self.plan.pause_ms)
+        utterance = make_utterance(self._rng, index + 1, self._kind(index), self.plan.pause_ms)
         self.script[utterance.number] = utterance
         turn = Turn(utterance.number, utterance.kind, utterance.text)
         speaking = self._loop.time() - self._last_loud < 2 * stages.FRAME_S

@@ -45,7 +45,7 @@ def _same(text: str, other: str) -> bool:
 
 
 def answers_turn(turn: dict[str, Any]) -> bool:
-    """Was the reply heard after the utterance made for its whole, final text (perhaps after earlier, unanswered ones)?"""
+    """Was the reply heard after the utterance made for its final text (perhaps after earlier, unanswered ones)?"""
     prompt, text = turn["heard_prompt"] or "", turn["text"]
     tail = prompt.split()[-len(text.split()) :]
     return _same(" ".join(tail), text)

@@ -71,9 +71,7 @@ async def run_job(job: Job, start: Start) -> dict[str, Any]:
     calls = [Call(number + 1, job.plan) for number in range(job.calls)]
     stagger = min(0.37, 6.0 / job.calls)
     began, cpu = time.monotonic(), time.process_time()
-    tasks = [
-        asyncio.create_task(_hold(call, start, job.settings, index * stagger)) for index, call in enumerate(calls)
-    ]
+    tasks = [asyncio.create_task(_hold(call, start, job.settings, index * stagger)) for index, call in enumerate(calls)]
     measured = (0.0, 0.0, 0)
     if job.load_s:
         measured = await _measure(job, stagger)

@@ -4,9 +4,10 @@ settings: ``mode`` best | default; ``speculation`` off | early (a preflight tran
 interims (every interim as a preflight transcript).
 
 best: voice activity ends the turn with no further delay, an interruption counts after 50 ms, a false one is taken back
-after 400 ms, no text filters, the voice tells its word times, the reply's audio is made ahead too when speculating. default: what the session does
-when nothing is said, but for the remote turn detector and the echo warm-up, which need a service and a room.
-The output is an ideal pacer: it takes frames at once, plays them on a 20 ms grid and stops within one frame.
+after 400 ms, no text filters, the voice tells its word times, the reply's audio is made ahead too when speculating.
+default: what the session does when nothing is said, but for the remote turn detector and the echo warm-up, which need
+a service and a room. The output is an ideal pacer: it takes frames at once, plays them on a 20 ms grid and stops
+within one frame.
 """
 
 from __future__ import annotations
@@ -14,33 +15,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import AsyncIterator
+from collections import deque
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import APIConnectionError, llm, stt, tokenize, tts, vad
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
 from livekit.agents.voice import Agent, AgentSession
-from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities, TextOutput, TimedString
+from livekit.agents.voice.io import TimedString
 from livekit.agents.voice.transcription import TranscriptSynchronizer
 
 from benchmarks import stages
 from benchmarks.caller import Call
 from benchmarks.host import Stop, serve
+from benchmarks.peer_agentsession_audio import Ear, Mouth, NoText, to_frame, to_pcm
 from benchmarks.stages import Heard
 from benchmarks.streams import Recogniser, StageError, Voice, generate
 
 logging.getLogger("livekit").setLevel(logging.CRITICAL)
 logging.getLogger("livekit.agents").setLevel(logging.CRITICAL)
-
-
-def _pcm(frame: rtc.AudioFrame) -> bytes:
-    return bytes(frame.data.cast("B"))
-
-
-def _frame(pcm: bytes) -> rtc.AudioFrame:
-    return rtc.AudioFrame(pcm, stages.SAMPLE_RATE, 1, len(pcm) // 2)
 
 
 class FixedVad(vad.VAD):
@@ -57,36 +50,44 @@ class _VadStream(vad.VADStream):
     async def _main_task(self) -> None:
         model = stages.VoiceActivityModel()
         position = 0
-        spoken: list[rtc.AudioFrame] = []
+        spoken: deque[rtc.AudioFrame] = deque(maxlen=100)
         async for frame in self._input_ch:
             if isinstance(frame, self._FlushSentinel):
                 model = stages.VoiceActivityModel()
                 continue
-            voiced = stages.read_caller_frame(_pcm(frame)) is not None
+            voiced = stages.read_caller_frame(to_pcm(frame)) is not None
             change = model.frame(voiced)
             position += frame.samples_per_channel
-            spoken = [*spoken[-100:], frame]
-            speech_s, silence_s = model.voiced_ms / 1000, model.silent_ms / 1000
-
-            def event(kind: vad.VADEventType, frames: list[rtc.AudioFrame]) -> vad.VADEvent:
-                return vad.VADEvent(
-                    type=kind,
-                    samples_index=position,
-                    timestamp=position / stages.SAMPLE_RATE,
-                    speech_duration=speech_s if model.speaking or kind == vad.VADEventType.END_OF_SPEECH else 0.0,
-                    silence_duration=silence_s,
-                    frames=frames,
-                    probability=1.0 if voiced else 0.0,
-                    speaking=model.speaking,
-                    raw_accumulated_speech=speech_s if voiced else 0.0,
-                    raw_accumulated_silence=0.0 if voiced else silence_s,
-                )
-
+            spoken.append(frame)
             if change == "start":
-                self._event_ch.send_nowait(event(vad.VADEventType.START_OF_SPEECH, spoken[-3:]))
-            self._event_ch.send_nowait(event(vad.VADEventType.INFERENCE_DONE, [frame]))
+                self._tell(vad.VADEventType.START_OF_SPEECH, model, voiced, position, list(spoken)[-3:])
+            self._tell(vad.VADEventType.INFERENCE_DONE, model, voiced, position, [frame])
             if change == "end":
-                self._event_ch.send_nowait(event(vad.VADEventType.END_OF_SPEECH, spoken))
+                self._tell(vad.VADEventType.END_OF_SPEECH, model, voiced, position, list(spoken))
+
+    def _tell(
+        self,
+        kind: vad.VADEventType,
+        model: stages.VoiceActivityModel,
+        voiced: bool,
+        position: int,
+        frames: list[rtc.AudioFrame],
+    ) -> None:
+        speech_s, silence_s = model.voiced_ms / 1000, model.silent_ms / 1000
+        self._event_ch.send_nowait(
+            vad.VADEvent(
+                type=kind,
+                samples_index=position,
+                timestamp=position / stages.SAMPLE_RATE,
+                speech_duration=speech_s if model.speaking or kind == vad.VADEventType.END_OF_SPEECH else 0.0,
+                silence_duration=silence_s,
+                frames=frames,
+                probability=1.0 if voiced else 0.0,
+                speaking=model.speaking,
+                raw_accumulated_speech=speech_s if voiced else 0.0,
+                raw_accumulated_silence=0.0 if voiced else silence_s,
+            )
+        )
 
 
 class FixedStt(stt.STT):
@@ -118,7 +119,7 @@ class _SttStream(stt.RecognizeStream):
             async for frame in self._input_ch:
                 if isinstance(frame, self._FlushSentinel):
                     continue
-                pcm = _pcm(frame)
+                pcm = to_pcm(frame)
                 if call.fault() in ("stt_error", "all") and stages.read_caller_frame(pcm) is not None:
                     raise APIConnectionError("stt")
                 recogniser.push(pcm)
@@ -157,7 +158,9 @@ class _LlmStream(llm.LLMStream):
     async def _run(self) -> None:
         call = self._llm.call  # type: ignore[attr-defined]
         said: list[str] = []
-        assistant = (i.text_content for i in reversed(self._chat_ctx.items) if i.type == "message" and i.role == "assistant")
+        assistant = (
+            i.text_content for i in reversed(self._chat_ctx.items) if i.type == "message" and i.role == "assistant"
+        )
         call.prompted(next(assistant, None))
         for item in reversed(self._chat_ctx.items):
             if item.type != "message" or item.role != "user":
@@ -204,7 +207,7 @@ class _WholeClause(tts.ChunkedStream):
         voice.finish()
         try:
             async for _, _, pcm in voice.frames():
-                output_emitter.push_frame(_frame(pcm))
+                output_emitter.push_frame(to_frame(pcm))
         except StageError as error:
             raise APIConnectionError(str(error)) from error
         output_emitter.flush()
@@ -241,119 +244,13 @@ class _TtsStream(tts.SynthesizeStream):
                     at = index * stages.WORD_FRAMES * stages.FRAME_S
                     until = at + stages.WORD_FRAMES * stages.FRAME_S
                     output_emitter.push_timed_transcript(TimedString(f"{voice.word(index)} ", at, until))
-                output_emitter.push_frame(_frame(pcm))
+                output_emitter.push_frame(to_frame(pcm))
             if started:
                 output_emitter.end_segment()
         except StageError as error:
             raise APIConnectionError(str(error)) from error
         finally:
             reading.cancel()
-
-
-class Mouth(AudioInput):
-    """The caller's frames as the session's audio input."""
-
-    def __init__(self, call: Call) -> None:
-        super().__init__(label="caller")
-        self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue(100)
-        call.feed = lambda pcm: self._frames.put_nowait(_frame(pcm))
-
-    def __aiter__(self) -> AsyncIterator[rtc.AudioFrame]:
-        return self
-
-    async def __anext__(self) -> rtc.AudioFrame:
-        return await self._frames.get()
-
-
-class Ear(AudioOutput):
-    """An ideal output: takes frames at once, plays them on a 20 ms grid, pauses and clears within a frame."""
-
-    def __init__(self, call: Call) -> None:
-        super().__init__(
-            label="ear", capabilities=AudioOutputCapabilities(pause=True), sample_rate=stages.SAMPLE_RATE
-        )
-        self._call = call
-        self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
-        self._segment = False
-        self._flushed = False
-        self._position = 0.0
-        self._paused = False
-        self._next = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        await super().capture_frame(frame)
-        pcm = _pcm(frame)
-        self._segment, self._flushed = True, False
-        self._call.offered(pcm)
-        self._buffer += pcm
-        self._arm()
-
-    def flush(self) -> None:
-        super().flush()
-        if self._segment:
-            self._flushed = True
-            self._arm()
-
-    def clear_buffer(self) -> None:
-        self._buffer.clear()
-        if self._segment:
-            self._finish(interrupted=True)
-
-    def pause(self) -> None:
-        super().pause()
-        self._paused = True
-        self._cancel()
-
-    def resume(self) -> None:
-        super().resume()
-        self._paused = False
-        self._arm()
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _arm(self) -> None:
-        ready = len(self._buffer) >= stages.FRAME_BYTES or self._flushed
-        if self._timer is None and ready and not self._paused:
-            self._next = max(self._next, self._loop.time())
-            self._timer = self._loop.call_at(self._next, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._next += stages.FRAME_S
-        if len(self._buffer) >= stages.FRAME_BYTES or (self._flushed and self._buffer):
-            chunk = bytes(self._buffer[: stages.FRAME_BYTES])
-            del self._buffer[: stages.FRAME_BYTES]
-            if self._position == 0.0:
-                self.on_playback_started(created_at=time.time())
-            self._position += len(chunk) / 2 / stages.SAMPLE_RATE
-            self._call.paced(chunk.ljust(stages.FRAME_BYTES, b"\0"))
-            self._arm()
-        elif self._flushed:
-            self._finish(interrupted=False)
-
-    def _finish(self, *, interrupted: bool) -> None:
-        self._cancel()
-        position, self._position = self._position, 0.0
-        self._segment = self._flushed = False
-        self.on_playback_finished(playback_position=position, interrupted=interrupted)
-
-
-class NoText(TextOutput):
-    """Where the synchronised transcript would go; the session needs it to know what was heard."""
-
-    def __init__(self) -> None:
-        super().__init__(label="none", next_in_chain=None)
-
-    async def capture_text(self, text: str) -> None:
-        """Drop it."""
-
-    def flush(self) -> None:
-        """Nothing is kept."""
 
 
 def _turn_handling(settings: dict[str, Any]) -> dict[str, Any]:

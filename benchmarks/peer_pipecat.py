@@ -276,9 +276,7 @@ class Mouth(BaseInputTransport):
         await super().start(frame)
         await self.set_transport_ready(frame)
         # push_audio_frame is this put behind an await; the driver's tick is synchronous.
-        self._call.feed = lambda pcm: self._audio_in_queue.put_nowait(
-            InputAudioRawFrame(pcm, stages.SAMPLE_RATE, 1)
-        )
+        self._call.feed = lambda pcm: self._audio_in_queue.put_nowait(InputAudioRawFrame(pcm, stages.SAMPLE_RATE, 1))
 
 
 class Offered(FrameProcessor):

@@ -60,7 +60,7 @@ QUICK = Scale("quick", processes=1, calls=6, turns=4, fault_calls=2, load_s=10.0
 async def run_job(job: Job) -> dict[str, Any]:
     """Run one process; raises PeersError with the end of its stderr if it fails."""
     python = sys.executable if job.engine == "ours" else str(PEERS_PYTHON)
-    if not Path(python).exists():
+    if not os.path.exists(python):  # noqa: ASYNC240 - before anything runs
         raise PeersError("the peers are not installed: run `make setup-bench`")
     environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore")
     process = await asyncio.create_subprocess_exec(
@@ -98,7 +98,9 @@ async def run_variant(row: Row, variant: Variant, scale: Scale) -> figures.Figur
     if row.kind == "fault":
         job = Job(variant.engine, variant.settings, _plan(row, scale, 0), scale.fault_calls)
         return figures.fault_figures([await run_job(job)])
-    jobs = [Job(variant.engine, variant.settings, _plan(row, scale, part), scale.calls) for part in range(scale.processes)]
+    jobs = [
+        Job(variant.engine, variant.settings, _plan(row, scale, part), scale.calls) for part in range(scale.processes)
+    ]
     answers = await asyncio.gather(*(run_job(job) for job in jobs))
     compute = {
         "turns": figures.turn_figures,
@@ -139,7 +141,12 @@ async def run_row(row: Row, scale: Scale) -> list[dict[str, Any]]:
         for variant in heavy:
             await one(variant)
     return [
-        {"engine": variant.engine, "label": variant.label, "settings": variant.settings, "figures": results[variant.label]}
+        {
+            "engine": variant.engine,
+            "label": variant.label,
+            "settings": variant.settings,
+            "figures": results[variant.label],
+        }
         for variant in row.variants
     ]
 
@@ -165,11 +172,13 @@ def all_rows(scale: Scale) -> tuple[Row, ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 0 when every row was measured, 2 with one line on stderr otherwise."""
-    parser = argparse.ArgumentParser(prog="benchmarks.peers", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.peers", description="our engine and its peers side by side")
     parser.add_argument("--quick", action="store_true", help="a sample of every row (minutes, not an hour)")
     parser.add_argument("--rows", default="", help="only these rows, comma-separated; a prefix is enough")
     parser.add_argument("--ours", action="store_true", help="without the peers")
-    parser.add_argument("--json", type=Path, default=ROOT / ".cache" / "bench" / "peers.json", help="where the figures go")
+    parser.add_argument(
+        "--json", type=Path, default=ROOT / ".cache" / "bench" / "peers.json", help="where the figures go"
+    )
     parser.add_argument("--docs", type=Path, help="Markdown file whose section of this benchmark is rewritten")
     options = parser.parse_args(argv)
     scale = QUICK if options.quick else FULL

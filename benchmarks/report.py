@@ -76,14 +76,19 @@ def _carry_on(row: dict[str, Any]) -> str:
 
 def _faults(rows: Sequence[dict[str, Any]]) -> str:
     labels = [variant["label"] for variant in rows[0]["variants"]]
-    header = ("failure", *(f"{label}: heard ≤ 1.5 s · goes on or ends politely · first sound p50 ms" for label in labels))
+    header = (
+        "failure",
+        *(f"{label}: heard ≤ 1.5 s · goes on or ends politely · first sound p50 ms" for label in labels),
+    )
     lines: list[list[Any]] = []
     for row in rows:
         line: list[Any] = [row["title"]]
         for variant in row["variants"]:
             f = variant["figures"]
             after = cell(f["first_sound_ms"]["p50"])
-            line.append(f"{f['heard_in_budget']}/{f['calls']} · {f['goes_on'] + f['ends_politely']}/{f['calls']} · {after}")
+            line.append(
+                f"{f['heard_in_budget']}/{f['calls']} · {f['goes_on'] + f['ends_politely']}/{f['calls']} · {after}"
+            )
         lines.append(line)
     return table(header, lines)
 
@@ -111,8 +116,8 @@ def markdown(result: dict[str, Any]) -> str:
     parts = [
         "## Beside AgentSession and pipecat",
         f"Taken {result['taken']} ({result['scale']}) on {machine['cores']} cores, Python {machine['python']}, "
-        f"{machine['system']}. Every engine waits for the same stages (`benchmarks/stages.py`); how each is plugged in and "
-        "set stands in `benchmarks/ours.py`, `peer_agentsession.py` and `peer_pipecat.py`.",
+        f"{machine['system']}. Every engine waits for the same stages (`benchmarks/stages.py`); how each is "
+        "plugged in and set stands in `benchmarks/ours.py`, `peer_agentsession.py` and `peer_pipecat.py`.",
     ]
     for row in result["rows"]:
         if row["kind"] in _SINGLE:

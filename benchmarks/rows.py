@@ -78,7 +78,9 @@ def turn_rows() -> tuple[Row, ...]:
             _SPECULATING,
         ),
         Row("whole", "Whole-clause voice, no speculation", "turns", whole, (OURS_PLAIN, SESSION, PIPECAT)),
-        Row("whole_speculating", "Whole-clause voice, speculation", "turns", whole, (OURS, SESSION_EARLY, PIPECAT_EARLY)),
+        Row(
+            "whole_speculating", "Whole-clause voice, speculation", "turns", whole, (OURS, SESSION_EARLY, PIPECAT_EARLY)
+        ),
         Row(
             "pauses",
             "Every utterance pauses 0.3–1.2 s at any word",
@@ -104,7 +106,10 @@ def barge_rows() -> tuple[Row, ...]:
             "interrupt", "Real interruption", "interrupt",
             Plan("interrupt", reply_words=LONG_REPLY), (*_BEST, *defaults),
         ),
-        Row("cough", "0.3 s cough without words", "carry_on", Plan("cough", reply_words=LONG_REPLY), (*_BEST, *defaults)),
+        Row(
+            "cough", "0.3 s cough without words", "carry_on",
+            Plan("cough", reply_words=LONG_REPLY), (*_BEST, *defaults),
+        ),
         Row(
             "backchannel", "“mm-hm”, “yeah”, “okay”", "carry_on",
             Plan("backchannel", reply_words=LONG_REPLY), (*_BEST, *defaults),

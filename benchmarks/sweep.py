@@ -1,8 +1,9 @@
 """What the settings cost and save: `python -m benchmarks.sweep [--quick] [--only clauses,speculation,endpointing]`.
 
 Our engine on the fixed stages, in virtual time: no noise, the same figures on every machine. Each point changes one
-setting of the default configuration. Answers three questions of the product's brief: how long the first clause should be, how
-eagerly to speculate, and how long to wait for a caller who pauses. Writes JSON, and a section of docs/benchmarks.md with ``--docs``.
+setting of the default configuration. Answers three questions of the product's brief: how long the first clause should
+be, how eagerly to speculate, and how long to wait for a caller who pauses. Writes JSON, and a section of
+docs/benchmarks.md with ``--docs``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def endpointing_points() -> list[Point]:
         Point("endpointing", f"by text: open {wait} ms", {"config": {"endpointing": {"open": wait}}})
         for wait in (0, 150, 300, 450, 600, 800)
     ]
-    return fixed + [Point("endpointing", "by text: defaults")] + by_text
+    return [*fixed, Point("endpointing", "by text: defaults"), *by_text]
 
 
 _WAITS = ("closed", "open", "dangling", "spelling", "longest")
@@ -125,8 +126,8 @@ def measure(point: Point, scale: Scale) -> dict[str, Any]:
     answer = _hold(point.settings, disturbed, scale.calls)
     out["disturbed"] = figures.turn_figures([answer]) | {"waste_percent": _waste(answer)}
     if point.sweep == "endpointing":
-        for name, kind in (("paused", {"paused": 1.0}), ("spelled", {"spelled": 1.0})):
-            plan = Plan(turns=scale.turns + 1, pause_ms=PAUSES_MS, **kind)
+        paused = Plan(turns=scale.turns + 1, paused=1.0, pause_ms=PAUSES_MS)
+        for name, plan in (("paused", paused), ("spelled", replace(paused, paused=0.0, spelled=1.0))):
             out[name] = figures.turn_figures([_hold(point.settings, plan, scale.calls)])
     return out
 
@@ -148,12 +149,9 @@ def markdown(result: dict[str, Any]) -> str:
     ]
     clauses = [point for point in points if point["sweep"] == "clauses"]
     if clauses:
-        whole = {point["value"]: point["clean"] for point in clauses if point["whole_clauses"]}
-        streamed = {point["value"]: point["clean"] for point in clauses if not point["whole_clauses"]}
-        lines = [
-            (words, whole[words]["offered_ms"]["p50"], whole[words]["offered_ms"]["p99"], streamed[words]["offered_ms"]["p50"])
-            for words in whole
-        ]
+        whole = {p["value"]: p["clean"]["offered_ms"] for p in clauses if p["whole_clauses"]}
+        streamed = {p["value"]: p["clean"]["offered_ms"] for p in clauses if not p["whole_clauses"]}
+        lines = [(words, whole[words]["p50"], whole[words]["p99"], streamed[words]["p50"]) for words in whole]
         header = ("words of the first clause", "whole-clause voice p50 ms", "p99 ms", "streaming voice p50 ms")
         parts += ["### First clause (no speculation)", report.table(header, lines)]
     lines = [
@@ -191,7 +189,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 0 when done, 2 for a sweep that there is not."""
-    parser = argparse.ArgumentParser(prog="benchmarks.sweep", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="benchmarks.sweep", description="what the settings cost and save")
     parser.add_argument("--quick", action="store_true", help="fewer turns a point")
     parser.add_argument("--only", default="", help=f"of {', '.join(SWEEPS)}; comma-separated")
     parser.add_argument("--json", type=Path, default=ROOT / ".cache" / "bench" / "sweep.json")
