@@ -24,25 +24,29 @@ def plain(word: str) -> str:
 
 
 def period(words: Sequence[str]) -> int:
-    """Length of the shortest unit that, repeated (at least twice, the last copy possibly cut short), is all of `words`.
+    """Length of the shortest unit that, repeated, is all of `words`. The last copy may be cut short, but not the second
+    one to a single word.
 
     0: they do not repeat. `words` are compared as given.
     """
-    for size in range(1, len(words) // 2 + 1):
+    for size in range(1, len(words)):
+        if len(words) < 2 * size and len(words) - size < 2:
+            return 0
         if all(word == words[index % size] for index, word in enumerate(words)):
             return size
     return 0
 
 
-def believed_copies(starts: Sequence[float], audio_s: float) -> int:
+def believed_copies(starts: Sequence[float], audio_s: float, *, last_share: float = 1.0) -> int:
     """How many copies were really said, from the time each begins (s, rising) and the length of the audio.
 
-    At least 1.
+    last_share: how much of the unit the last copy has. At least 1.
     """
     count = 1
     while count < len(starts):
         mean = (starts[count] - starts[0]) / count
-        if mean < 0.1 or starts[count] + ROOM * mean > audio_s:
+        room = ROOM * mean * (last_share if count == len(starts) - 1 else 1.0)
+        if mean < 0.1 or starts[count] + room > audio_s:
             break
         count += 1
     return count

@@ -130,7 +130,8 @@ class WhisperModel:
         for token, frame in aligned:
             begins.setdefault(token, frame * TIME_STEP_S)
         copies = [words[index][0] for index in range(0, len(words), size)]
-        count = believed_copies([begins.get(token, audio_s) for token in copies], audio_s)
+        share = (len(words) % size or size) / size
+        count = believed_copies([begins.get(token, audio_s) for token in copies], audio_s, last_share=share)
         return self._text(ids[: words[min(count * size, len(words)) - 1][1]])
 
     def _words(self, ids: Sequence[int]) -> list[tuple[int, int]]:
