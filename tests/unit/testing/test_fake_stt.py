@@ -51,9 +51,9 @@ def test_interims_every_200_ms_the_whole_text_at_150_and_the_final_at_300() -> N
     assert len(finals) == 1
     assert abs(finals[0][0] - (ended + 0.3)) < 0.002
     assert finals[0][1].text == TEXT
-    whole = next(at for at, t in heard if t.text == TEXT)
+    whole = min(at for at, t in heard if t.text == TEXT)
     assert abs(whole - (ended + 0.15)) < 0.002
-    early = [at for at, t in heard if at < ended]
+    early = [at for at, _ in heard if at < ended]
     assert len(early) >= 5
     assert all(abs((at - 1.0) / 0.2 - round((at - 1.0) / 0.2)) < 0.11 for at in early), "not on the 200 ms grid"
 
