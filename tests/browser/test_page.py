@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import web
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 from tests.browser.chromium import PageErrors, chromium, shot
 from tests.browser.scripted import GREETING, ScriptedFactory
@@ -242,5 +243,47 @@ def test_a_busy_server_and_a_stopped_one(tmp_path: Path) -> None:
             await server.runner.cleanup()
             await page.get_by_role("button", name="Call", exact=True).click()
             await expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_everybody_can_use_it(tmp_path: Path, scheme: Literal["light", "dark"], size: dict[str, int]) -> None:
+    """No finding of axe-core (WCAG 2.2 A and AA: contrast, names, roles, live regions) in any phase of a call."""
+
+    async def check(page: Page) -> None:
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = await Axe().run(page, options={"runOnly": tags})
+        assert [(item["id"], item["nodes"][0]["html"]) for item in found.response["violations"]] == []
+        assert len(found.response["passes"]) > 20
+
+    async def run() -> None:
+        async with served(tmp_path, businesses=2) as server, chromium() as browser:
+            context = await browser.new_context(
+                viewport=size,  # pyright: ignore[reportArgumentType]
+                color_scheme=scheme,
+                reduced_motion="reduce",
+                bypass_csp=True,
+            )
+            page = await context.new_page()
+            await page.goto(server.url)
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Bright Smile Dental")
+            await check(page)
+            await dial(page)
+            server.factory.calls[0].tell(2_600)
+            await page.get_by_role("button", name="Keypad").click()
+            await expect(page.locator(".caller.interim")).to_be_visible()
+            await check(page)
+            server.factory.calls[0].tell(10_000)
+            await expect(page.locator(".fall")).to_have_count(2)
+            await check(page)
+            await page.get_by_role("button", name="Hang up").click()
+            await expect(page.get_by_role("heading", name="The call has ended")).to_be_visible()
+            await check(page)
+            await server.runner.cleanup()
+            await page.get_by_role("button", name="Call", exact=True).click()
+            await expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+            await check(page)
 
     asyncio.run(run())
