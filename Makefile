@@ -34,6 +34,7 @@ test: setup-dev
 	@sh scripts/test.sh
 
 prove: setup-dev setup-bench
+	@$(BIN)/aivoice simulate --calls 1000 --out .cache/broken-contracts
 	@$(BIN)/aivoice bench --prove
 
 bench: setup-run setup-bench

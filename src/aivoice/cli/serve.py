@@ -32,7 +32,7 @@ async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path)
 
     screen.print("Loading (a few seconds) …")
     async with (
-        open_house(paths, progress=progress) as house,
+        open_house(paths, progress=progress, messages=out / "messages.jsonl") as house,
         Calls(house.hosted) as calls,
         CallDesk(calls, house.infos(), capacity=lines, directory=out, now=lambda: datetime.now(UTC)) as desk,
         serve_http(desk, host, port) as url,

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,42 @@ def test_a_mistake_is_one_line_and_status_2(
     assert err.count("\n") == 1
     assert says in err
     assert "Traceback" not in err
+
+
+def wav(path: Path, *, seconds: float = 1.0, rate: int = 8_000, cut: int | None = None) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(rate)
+        file.writeframes(bytes([128]) * int(rate * seconds))
+    if cut is not None:
+        path.write_bytes(path.read_bytes()[:cut])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.write_bytes(b"hello, this is no recording at all"), "not a WAV"),
+        (lambda path: wav(path, seconds=0), "no samples"),
+        (lambda path: wav(path, seconds=3_700), "longer"),
+        (lambda path: wav(path, cut=30), "damaged"),
+        (lambda path: path.mkdir(), "folder"),
+    ],
+    ids=["empty", "no WAV", "no samples", "an hour long", "cut off in its header", "a folder"],
+)
+def test_a_recording_that_cannot_be_the_caller_is_told_before_anything_is_loaded(
+    tmp_path: Path, make: Callable[[Path], object], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "caller.wav"
+    make(path)
+    assert run_cli(["call", "--audio", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert str(path) in captured.err
+    assert says in captured.err
 
 
 def test_for_machines_an_error_is_json(capsys: pytest.CaptureFixture[str]) -> None:
