@@ -170,9 +170,7 @@ def likeness(one: str, other: str) -> float:
     letter pairs in common (Dice)."""
     if min(len(one), len(other)) < 3 or abs(len(one) - len(other)) > 3:
         return 0.0
-    if sound(one) == sound(other) and (
-        len(sound(one)) >= 3 or one[1:] == other or other[1:] == one or one[:2] == other[:2]
-    ):
+    if sound(one) == sound(other) and (len(sound(one)) >= 3 or one[1:] == other or other[1:] == one):
         return 0.9
     left = {one[at : at + 2] for at in range(len(one) - 1)}
     right = {other[at : at + 2] for at in range(len(other) - 1)}

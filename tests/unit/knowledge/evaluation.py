@@ -70,6 +70,7 @@ async def evaluate(index: Knowledge, questions: Sequence[Question]) -> Figures:
 
 async def main() -> None:
     from tests.unit.knowledge import questions as q
+    from tests.unit.knowledge import unseen
 
     from aivoice.providers.embedded.minilm_model import MiniLmModel
 
@@ -85,9 +86,11 @@ async def main() -> None:
     for embedder in (None, Local()):
         dental = await knowledge("northside-dental", embedder)
         plumbing = await knowledge("harbour-plumbing", embedder)
+        salon = await Knowledge.build(unseen.DOCUMENTS, embedder)
         for name, index, questions in (
             ("dental", dental, q.DENTAL), ("dental misheard", dental, q.DENTAL_MISHEARD),
             ("plumbing", plumbing, q.PLUMBING), ("plumbing misheard", plumbing, q.PLUMBING_MISHEARD),
+            ("unseen salon", salon, unseen.QUESTIONS),
         ):  # fmt: skip
             figures = await evaluate(index, questions)
             kind = "hybrid" if embedder else "words"

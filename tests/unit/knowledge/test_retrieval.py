@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.unit.knowledge import questions as q
+from tests.unit.knowledge import unseen
 from tests.unit.knowledge.evaluation import evaluate, knowledge
 
 from aivoice.business.model import Document
@@ -32,6 +33,20 @@ def test_by_words_alone(
         assert figures.answered >= answered, figures
         assert figures.refused >= refused, figures
         assert figures.wrong <= wrong, figures
+
+    asyncio.run(run())
+
+
+def test_a_business_that_was_never_tuned_for() -> None:
+    """Written after the retrieval was finished. Misses are words that mean the same ("last minute": "less than a day
+    before"), which the embedder finds: with MiniLM 92 % answered, 100 % refused, none wrong."""
+
+    async def run() -> None:
+        figures = await evaluate(await Knowledge.build(unseen.DOCUMENTS), unseen.QUESTIONS)
+        assert figures.first >= 0.92, figures
+        assert figures.answered >= 0.80, figures
+        assert figures.refused >= 0.94, figures
+        assert figures.wrong <= 0.04, figures
 
     asyncio.run(run())
 
