@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-
-from aivoice.knowledge.search import Knowledge
 from tests.unit.knowledge import questions as q
 from tests.unit.knowledge import unseen
 from tests.unit.knowledge.evaluation import evaluate, knowledge
+
+from aivoice.knowledge.search import Knowledge
 
 pytestmark = pytest.mark.models
 
