@@ -19,7 +19,7 @@ from typing import Protocol
 from aivoice.errors import VoiceError
 
 INTERVAL_S = 0.4
-SYNC_S = 5.0
+SYNC_S = 20.0
 CLOSE_S = 5.0
 """Longest wait for the last write at close: a hung disk must not hold the call's end."""
 
