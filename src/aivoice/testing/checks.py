@@ -304,15 +304,13 @@ class Waterfalls:
             yield Violation(8, at, f"stages add up to {total} µs, the answer came after {item.answer} µs")
         if any(duration < 0 for _, duration in item.stages) or item.mouth_to_ear > item.answer:
             yield Violation(8, at, "a stage took negative time, or the answer preceded the first sound")
-        # A notice without a turn (nothing was understood) counts from the end of that speech.
-        ended_at, since = self._decided.pop(item.turn, (self._ended_at, self._ended_at))
+        if item.mouth_to_ear < 0:
+            yield Violation(8, at, f"mouth-to-ear told {item.mouth_to_ear} µs")
+        if item.turn not in self._decided or not self._measure:
+            return  # a notice that answers no turn: nothing to measure it by
+        ended_at, since = self._decided.pop(item.turn)
         first = next((sound for sound in self._sounds if sound >= since), None)
-        if (
-            self._measure
-            and ended_at
-            and first is not None
-            and abs(first - ended_at - item.mouth_to_ear) > self.TOLERANCE_US
-        ):
+        if ended_at and first is not None and abs(first - ended_at - item.mouth_to_ear) > self.TOLERANCE_US:
             yield Violation(8, at, f"mouth-to-ear told {item.mouth_to_ear} µs, measured {first - ended_at} µs")
 
     def close(self, at: int) -> Iterable[Violation]:

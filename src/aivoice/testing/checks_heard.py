@@ -185,6 +185,7 @@ class Reopening:
         self._finished: set[int] = set()  # turns of which a generated clip was heard to its end
         self._cached: set[int] = set()
         self._reopened: tuple[int, str, str] | None = None
+        self._looked = False
         self._last_text: dict[int, str] = {}
 
     def feed(self, at: int, item: Item) -> Iterable[Violation]:
@@ -211,8 +212,9 @@ class Reopening:
                     yield Violation(9, at, f"turn {turn} reopened although its side effect had begun")
                 if turn in self._finished:
                     yield Violation(9, at, f"turn {turn} reopened although its answer was heard")
-                self._reopened = (turn, self._last_text.get(turn, ""), why)
-            case e.PlayoutHeld() if self._reopened is not None:
+                self._reopened, self._looked = (turn, self._last_text.get(turn, ""), why), False
+            case e.PlayoutHeld() if self._reopened is not None and not self._looked:
+                self._looked = True
                 yield from self._held(at, item, self._reopened[0])
             case _:
                 return
