@@ -192,7 +192,10 @@ class PriceShape(Strict):
 
 
 def _zone(value: str) -> str:
-    if value not in available_timezones():
+    known = available_timezones()
+    if not known:
+        raise ValueError("this machine has no time zones installed: install the Python package tzdata")
+    if value not in known:
         raise ValueError("this is not a time zone: use a name like America/New_York or Europe/London")
     ZoneInfo(value)
     return value

@@ -23,6 +23,7 @@ from aivoice.speech.say_words import (
     ABBREVIATIONS,
     COMPASS,
     FULL_WEEKDAYS,
+    MAGNITUDES,
     MONTHS,
     NAME_BEFORE,
     STREET_AFTER,
@@ -189,6 +190,8 @@ def _say(word: Word, context: Context) -> str:
     said = known(word, context)
     if said is not None:
         return said
+    if core.isalpha() and word.low not in MAGNITUDES:
+        return compound(core, context)  # no rule is about letters alone
     for rule in RULES:
         said = rule(core, context)
         if said is not None:
@@ -201,6 +204,8 @@ def _say(word: Word, context: Context) -> str:
 
 def _sounds(said: str) -> list[str]:
     """Spoken words with everything removed that cannot be said; the last resort against digits and symbols."""
+    if said.isalpha() and said.isascii():
+        return [said]
     if said.isascii() and not any(character.isdigit() for character in said):
         cleaned = said
     else:
