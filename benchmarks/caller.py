@@ -34,9 +34,9 @@ UNDERRUN_S = 0.070
 class Plan:
     """What one call is to do.
 
-    paused, revised, spelled: share of the utterances of that kind. reply_words: how long replies are.
-    whole_clauses: the voice takes whole clauses. fault: what fails during the second turn of a `fault` call.
-    warmup: first turns that are not measured.
+    paused, revised, spelled: share of the utterances of that kind; paused_kind: where they pause. reply_words: how
+    long replies are. whole_clauses: the voice takes whole clauses. fault: what fails during the second turn of a
+    `fault` call. warmup: first turns that are not measured.
     """
 
     scenario: Scenario = "turns"
@@ -45,6 +45,7 @@ class Plan:
     paused: float = 0.0
     revised: float = 0.0
     spelled: float = 0.0
+    paused_kind: Literal["paused", "paused_inside", "paused_complete"] = "paused"
     pause_ms: tuple[int, int] = (300, 800)
     reply_words: int = 8
     whole_clauses: bool = False
@@ -253,7 +254,7 @@ class Call:
         if roll < self.plan.spelled:
             return "spelled"
         if roll < self.plan.paused:
-            return "paused"
+            return self.plan.paused_kind
         return "revised" if roll < self.plan.paused + self.plan.revised else "clean"
 
     async def _one_turn(self, index: int) -> None:

@@ -207,8 +207,8 @@ def markdown(figures: dict[str, Any], goals: list[Goal]) -> str:
         (
             "## Media path",
             report.table(("what", "measured", "goal", "met"), goal_rows),
-            "WebRTC through a UDP relay (bad: 2 % independent loss, 0–60 ms uniform delay). Added: playout − send − least "
-            "transit. What the event loop itself was late is part of the figures.",
+            "WebRTC through a UDP relay (bad: 2 % independent loss, 0–60 ms uniform delay). Added: playout − send − "
+            "least transit. What the event loop itself was late is part of the figures.",
             report.table(network_header, network_rows),
             f"One leg (Opus both ways, SRTP, ICE, jitter buffer): {leg['core_percent_a_leg']:.1f} % of a core, "
             f"{leg['cpu_s_a_call_minute']:.2f} CPU-s a call-minute; frame lateness p99 {leg['lateness_p99_ms']:g} ms.",

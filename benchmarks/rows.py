@@ -83,10 +83,17 @@ def turn_rows() -> tuple[Row, ...]:
         ),
         Row(
             "pauses",
-            "Every utterance pauses 0.3–1.2 s at any word",
+            "Every utterance pauses 0.3–1.2 s inside a phrase",
             "pauses",
-            Plan(paused=1.0, pause_ms=(300, 1200)),
+            Plan(paused=1.0, paused_kind="paused_inside", pause_ms=(300, 1200)),
             (OURS, SESSION_EARLY, SESSION_DEFAULT, PIPECAT_EARLY, PIPECAT_DEFAULT),
+        ),
+        Row(
+            "pauses_complete",
+            "Every utterance pauses 0.3–1.2 s where its sentence could have ended (if there is such a place)",
+            "pauses",
+            Plan(paused=1.0, paused_kind="paused_complete", pause_ms=(300, 1200)),
+            (OURS, SESSION_DEFAULT, PIPECAT_DEFAULT),
         ),
         Row(
             "spelling",

@@ -5,7 +5,8 @@ was said travels in the frame's first samples, so a stage knows its input howeve
 
 - voice activity: start after 50 ms of voiced frames (the third frame), end after 100 ms of silent ones;
 - recognition: interims every 200 ms from the onset, words 150 ms late, one interim with the full text 150 ms after the
-  last voiced frame, the final 300 ms after it;
+  last voiced frame, the final 300 ms after it; finals are formatted (a capital, an end mark where the sentence is or
+  could be over), interims are bare words;
 - language model: 350 ms, then a word every 10 ms, its text a function of the prompt;
 - speech: first byte 100 ms after the first non-empty text, then 20 ms frames in real time.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 SAMPLE_RATE = 16_000
@@ -47,7 +48,9 @@ _TAIL = struct.pack("<hh", LOUD, -LOUD) * ((FRAME_SAMPLES - 4) // 2)
 
 # ---------------------------------------------------------------- what the caller says
 
-UtteranceKind = Literal["clean", "paused", "revised", "spelled", "backchannel", "cough"]
+UtteranceKind = Literal[
+    "clean", "paused", "paused_inside", "paused_complete", "revised", "spelled", "backchannel", "cough"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class Utterance:
     """What the caller says in one turn.
 
     spans: voiced stretches in ms, multiples of 20. misheard: word index → what interims show in its place;
-    the final always has the right word. number: 1…32767, carried by the frames.
+    the final always has the right word. mark: its end mark; could_end: lengths of the prefixes that a recogniser would
+    close with it, too. number: 1…32767, carried by the frames.
     """
 
     number: int
@@ -72,10 +76,18 @@ class Utterance:
     words: tuple[Word, ...]
     spans: tuple[tuple[int, int], ...]
     misheard: tuple[tuple[int, str], ...] = ()
+    mark: str = ""
+    could_end: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.words)
+
+    @property
+    def shown(self) -> tuple[Word, ...]:
+        """The words as interims show them."""
+        wrong = dict(self.misheard)
+        return tuple(replace(word, text=wrong.get(index, word.text)) for index, word in enumerate(self.words))
 
     @property
     def length_ms(self) -> int:
@@ -234,13 +246,17 @@ class RecogniserModel:
         return out
 
     def _text(self, segment: _Segment, known_ms: float, *, final: bool) -> str:
-        misheard = {} if final else dict(segment.utterance.misheard)
-        words = enumerate(segment.utterance.words)
-        return " ".join(
-            misheard.get(index, word.text)
-            for index, word in words
-            if index >= segment.first_word and word.end_ms <= known_ms + 0.5
-        )
+        utterance = segment.utterance
+        shown = utterance.words if final else utterance.shown
+        last = segment.first_word
+        while last < len(shown) and shown[last].end_ms <= known_ms + 0.5:
+            last += 1
+        text = " ".join(word.text for word in shown[segment.first_word : last])
+        if not final or not text:
+            return text
+        if segment.first_word == 0:
+            text = text[0].upper() + text[1:]
+        return text + utterance.mark if last == len(shown) or last in utterance.could_end else text
 
 
 # ---------------------------------------------------------------- the reply

@@ -126,7 +126,7 @@ def measure(point: Point, scale: Scale) -> dict[str, Any]:
     answer = _hold(point.settings, disturbed, scale.calls)
     out["disturbed"] = figures.turn_figures([answer]) | {"waste_percent": _waste(answer)}
     if point.sweep == "endpointing":
-        paused = Plan(turns=scale.turns + 1, paused=1.0, pause_ms=PAUSES_MS)
+        paused = Plan(turns=scale.turns + 1, paused=1.0, paused_kind="paused_inside", pause_ms=PAUSES_MS)
         for name, plan in (("paused", paused), ("spelled", replace(paused, paused=0.0, spelled=1.0))):
             out[name] = figures.turn_figures([_hold(point.settings, plan, scale.calls)])
     return out
@@ -180,7 +180,7 @@ def markdown(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     if lines:
         header = (
-            "wait", "clean p50 ms", "clean p90 ms", "paused 0.3–1.2 s: heard inside %", "paused p50 ms",
+            "wait", "clean p50 ms", "clean p90 ms", "paused 0.3–1.2 s inside a phrase: heard inside %", "paused p50 ms",
             "numbers in pieces: heard inside %", "requests a turn (disturbed)",
         )  # fmt: skip
         parts += ["### Endpointing (speculating)", report.table(header, lines)]

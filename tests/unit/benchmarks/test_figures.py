@@ -16,9 +16,9 @@ from aivoice.testing.virtual_time import run_virtual
 
 TURN: dict[str, Any] = {
     "kind": "clean", "text": "are you open", "onset": 10.0, "end": 11.0, "offered": 11.6, "sound": 11.61,
-    "after": 11.61, "paced": 11.61, "early": False, "requests": 1, "heard_prompt": "are you open", "over_reply": 0, "quiet": None,
-    "resumed": None, "hole_s": 0.0, "other_reply": False, "lost_words": 0, "repeated_words": 0, "heard_words": None,
-    "history_words": None,
+    "after": 11.61, "paced": 11.61, "early": False, "requests": 1, "heard_prompt": "are you open", "over_reply": 0,
+    "quiet": None, "resumed": None, "hole_s": 0.0, "other_reply": False, "lost_words": 0, "repeated_words": 0,
+    "heard_words": None, "history_words": None,
 }  # fmt: skip
 
 

@@ -6,13 +6,13 @@ import random
 
 import pytest
 from benchmarks import stages
-from benchmarks.stages import Heard, RecogniserModel, Replies, Utterance, VoiceActivityModel
+from benchmarks.stages import Heard, RecogniserModel, Replies, Utterance, VoiceActivityModel, plain
 from benchmarks.utterances import make_utterance
 from hypothesis import given
 from hypothesis import strategies as st
 
 PAUSES = (300, 1_200)
-KINDS = ("clean", "paused", "revised", "spelled", "backchannel", "cough")
+KINDS = ("clean", "paused", "paused_inside", "paused_complete", "revised", "spelled", "backchannel", "cough")
 utterances = st.builds(
     lambda seed, kind: make_utterance(random.Random(seed), 7, kind, PAUSES),
     st.integers(0, 10_000),
@@ -35,7 +35,9 @@ def hear(utterance: Utterance) -> list[tuple[int, Heard]]:
 def test_finals_come_300_ms_after_each_stretch_and_hold_every_word_once(utterance: Utterance) -> None:
     finals = [(at, heard.text) for at, heard in hear(utterance) if heard.kind == "final"]
     assert [at for at, _ in finals] == [end - stages.FRAME_MS + 300 for _, end in utterance.spans]
-    assert " ".join(text for _, text in finals).split() == utterance.text.split()
+    said = " ".join(text for _, text in finals).split()
+    assert [plain(word) for word in said] == [plain(word) for word in utterance.text.split()]
+    assert not utterance.words or finals[-1][1].endswith(utterance.mark)
 
 
 @given(utterances)
