@@ -31,36 +31,61 @@ def tool(name: str, about: str, side_effects: bool, required: list[str], /, **pr
 
 
 MESSAGE = tool(
-    "take_message", "Take a message for the team", True, ["name", "phone", "message"],
+    "take_message",
+    "Take a message for the team",
+    True,
+    ["name", "phone", "message"],
     name={**TEXT, "description": "Caller's name"},
     phone={**TEXT, "format": "phone", "description": "Number to call back"},
     message={**TEXT, "description": "The message", "maxLength": 1000},
-)  # fmt: skip
+)
 SERVICES = {**TEXT, "enum": ["cleaning", "filling", "whitening", "checkup"]}
 
 DENTAL = Facts(
     "Bright Dental",
     hours=week(*(((at(8), at(17)),),) * 5, ((at(9), at(13)),), ()),
     targets=(("front desk", ("front desk", "the dentist")),),
-    prices=(("Cleaning", "$95", ""), ("Teeth whitening", "$350", "It takes about an hour"), ("Small filling", "$150", ""), ("Large filling", "$220", "")),
+    prices=(
+        ("Cleaning", "$95", ""),
+        ("Teeth whitening", "$350", "It takes about an hour"),
+        ("Small filling", "$150", ""),
+        ("Large filling", "$220", ""),
+    ),
     address="12 Main Street",
     phone="555-010-2000",
     emergency=(("can't breathe",), "Please hang up and call 911.", "front desk"),
-)  # fmt: skip
+)
 DENTAL_TOOLS = (
     tool(
-        "check_availability", "Find free appointment times on a day", False, ["date"],
-        date={**TEXT, "format": "date"}, service=SERVICES,
+        "check_availability",
+        "Find free appointment times on a day",
+        False,
+        ["date"],
+        date={**TEXT, "format": "date"},
+        service=SERVICES,
     ),
     tool(
-        "book_appointment", "Book an appointment", True, ["service", "date", "time", "name", "phone"],
-        service=SERVICES, date={**TEXT, "format": "date"}, time={**TEXT, "description": "Time as HH:MM"},
-        name={**TEXT, "description": "Patient's full name"}, phone={**TEXT, "format": "phone"},
+        "book_appointment",
+        "Book an appointment",
+        True,
+        ["service", "date", "time", "name", "phone"],
+        service=SERVICES,
+        date={**TEXT, "format": "date"},
+        time={**TEXT, "description": "Time as HH:MM"},
+        name={**TEXT, "description": "Patient's full name"},
+        phone={**TEXT, "format": "phone"},
         new_patient={"type": "boolean", "description": "Whether the caller is a new patient"},
     ),
-    tool("cancel_appointment", "Cancel an appointment", True, ["name", "date"], name=TEXT, date={**TEXT, "format": "date"}),
+    tool(
+        "cancel_appointment",
+        "Cancel an appointment",
+        True,
+        ["name", "date"],
+        name=TEXT,
+        date={**TEXT, "format": "date"},
+    ),
     MESSAGE,
-)  # fmt: skip
+)
 
 LAW = Facts(
     "Marsh and Cole Law",
@@ -82,7 +107,8 @@ INTAKE = ToolSpec(
         "properties": {
             "client": {"$ref": "#/$defs/Person"},
             "caseType": {
-                "enum": ["personal_injury", "family", "criminal defense", "immigration"], "description": "Area of law",
+                "enum": ["personal_injury", "family", "criminal defense", "immigration"],
+                "description": "Area of law",
             },
             "incident_date": {**TEXT, "format": "date", "description": "Date when the incident happened"},
             "opposing_parties": {"type": "array", "items": TEXT, "description": "Names of the opposing parties"},
@@ -94,7 +120,7 @@ INTAKE = ToolSpec(
         "required": ["client", "caseType", "incident_date", "has_lawyer", "email", "summary", "source"],
     },
     True,
-)  # fmt: skip
+)
 
 RESTAURANT = Facts(
     "Trattoria Sole",
@@ -103,39 +129,51 @@ RESTAURANT = Facts(
     ),
 )
 RESERVE = tool(
-    "reserveTable", "Reserve a table", True, ["partySize", "startsAt", "guestName"],
+    "reserveTable",
+    "Reserve a table",
+    True,
+    ["partySize", "startsAt", "guestName"],
     partySize={"type": "integer", "minimum": 1, "maximum": 12, "description": "Number of guests"},
     startsAt={**TEXT, "format": "date-time", "description": "Start of the reservation"},
     guestName=TEXT,
     seating={"type": ["string", "null"], "enum": ["inside", "terrace", "bar", None]},
     allergies={"type": "array", "items": {**TEXT, "enum": ["nuts", "gluten", "shellfish", "dairy"]}},
-)  # fmt: skip
+)
 
 TOWING = Facts("Rapid Towing", hours=week(*(((at(0), at(0)),),) * 7), targets=(("dispatcher", ("dispatcher",)),))
 TOW_TOOLS = (
     tool(
-        "dispatch_truck", "Dispatch a tow truck to a stranded vehicle", True,
+        "dispatch_truck",
+        "Dispatch a tow truck to a stranded vehicle",
+        True,
         ["pickup_location", "vehicle", "plate", "issue", "callback"],
         pickup_location={**TEXT, "description": "Where the vehicle is"},
         vehicle={**TEXT, "description": "Make, model and color of the vehicle"},
         plate={**TEXT, "description": "License plate", "pattern": "^[A-Z0-9]{4,8}$"},
         issue={
-            **TEXT, "enum": ["flat_tire", "dead_battery", "accident", "locked_out", "wont_start"],
+            **TEXT,
+            "enum": ["flat_tire", "dead_battery", "accident", "locked_out", "wont_start"],
             "x-synonyms": {"flat_tire": ["flat", "puncture"], "wont_start": ["won't start", "not starting"]},
         },
         callback={**TEXT, "description": "Phone number to reach the driver"},
         passengers={"type": "integer", "minimum": 0, "description": "Number of passengers who need a ride"},
     ),
     tool(
-        "truck_eta", "Get the status and ETA of a dispatched truck", False, ["job_number"],
+        "truck_eta",
+        "Get the status and ETA of a dispatched truck",
+        False,
+        ["job_number"],
         job_number={**TEXT, "description": "Job number"},
     ),
     tool(
-        "get_quote", "Quote the price of a tow", False, ["miles"],
+        "get_quote",
+        "Quote the price of a tow",
+        False,
+        ["miles"],
         miles={"type": "number", "description": "Distance in miles"},
     ),
     MESSAGE,
-)  # fmt: skip
+)
 
 OFFICES: dict[str, tuple[Facts, tuple[ToolSpec, ...]]] = {
     "dental": (DENTAL, DENTAL_TOOLS),
@@ -144,10 +182,14 @@ OFFICES: dict[str, tuple[Facts, tuple[ToolSpec, ...]]] = {
     "towing": (TOWING, TOW_TOOLS),
 }
 PASSAGES = (
-    Passage("## Insurance\n\nWe accept Delta Dental, Cigna and MetLife. Ask us about payment plans.", "insurance.md", "Insurance"),
+    Passage(
+        "## Insurance\n\nWe accept Delta Dental, Cigna and MetLife. Ask us about payment plans.",
+        "insurance.md",
+        "Insurance",
+    ),
     Passage("Free parking is behind the building. The entrance is on Oak Lane.", "visit.md", "Parking"),
     Passage("Please bring a photo ID and your insurance card to your first visit.", "visit.md", "First visit"),
-)  # fmt: skip
+)
 
 
 def answers(name: str, given: dict[str, Any]) -> object:

@@ -14,13 +14,17 @@ from aivoice.knowledge.terms import SYNONYMS
 from aivoice.providers.receptionist.acts import Act
 from aivoice.providers.receptionist.facts import Facts
 from aivoice.providers.receptionist.slots import suspicious
-from aivoice.providers.receptionist.text import alike, content, listed, plain, sentences, stem, words
+from aivoice.providers.receptionist.text import alike, content, listed, plain, sentences, stem, word_set, words
 
 _GENERIC = frozenset(
-    stem(w)
-    for w in """offer provide accept take cost charge price much have open work come call question ask know tell help
-    guys place business thing things quick wondering possible able use usually pay sure minute quickly today please fee
-    speak someone person day time good new""".split()
+    stem(word)
+    for word in word_set(
+        """
+        offer provide accept take cost charge price much have open work come call question ask know tell help
+        guys place business thing things quick wondering possible able use usually pay sure minute quickly today please
+        fee speak someone person day time good new
+        """
+    )
 )
 MOST_WORDS = 38
 ANSWERABLE = 0.5
@@ -47,7 +51,9 @@ def answer(
         if price:
             return Answer(price)
         if not about and facts.prices:
-            some = listed([f"{item[:1].lower()}{item[1:]} is {_bare(cost)}" for item, cost, _ in facts.prices[:2]], "and")
+            some = listed(
+                [f"{item[:1].lower()}{item[1:]} is {_bare(cost)}" for item, cost, _ in facts.prices[:2]], "and"
+            )
             return Answer(f"It depends on what you need. For example, {some}.")
     wanted = about or list(content(subject)) or list(content(question))
     return _from_passages(question, wanted, acts, passages)
@@ -56,7 +62,8 @@ def answer(
 def _contact(question: str, facts: Facts) -> str:
     said = plain(question)
     if facts.address and re.search(
-        r"\b(your address|where are you|where is (your|the) \w+|located|location|how do i (find|get to) you|find you|what street)\b",
+        r"\b(your address|where are you|where is (your|the) \w+|located|location|how do i (find|get to) you|"
+        r"find you|what street)\b",
         said,
     ):
         return f"We're at {facts.address.rstrip('.')}."
@@ -106,7 +113,7 @@ def clean(text: str) -> list[str]:
     for line in [*text.splitlines(), ""]:
         bare = re.sub(r"[*_`]+", "", line).strip()
         item = re.match(r"^([-•]|\d+[.)])\s+", bare)
-        if not bare or bare.startswith("#") or item or bare.startswith("|"):
+        if not bare or item or bare.startswith(("#", "|")):
             result += sentences(block)
             block = ""
         if bare.startswith("#") or re.fullmatch(r"[|\-: ]*", bare):
@@ -124,13 +131,26 @@ def clean(text: str) -> list[str]:
     return [sentence for sentence in result if not suspicious(sentence) and words(sentence)]
 
 
-_KIND = (
-    (re.compile(r"\bhow much\b|\bprice|\bcost|\bcharge|\bfee"), re.compile(r"\$|€|£|\bfree\b|\bdollars?\b|\bno (extra )?charge\b|\bprice")),
-    (re.compile(r"\bwhere\b|\bpark|\bfind you"), re.compile(r"\b(street|st|avenue|road|floor|behind|next to|opposite|corner|located|parking|lot|garage)\b", re.I)),
-    (re.compile(r"\bhow long\b"), re.compile(r"\b(minutes?|hours?|days?|weeks?|half an hour)\b", re.I)),
-    (re.compile(r"\bwhen\b|\bwhat time\b|\bhow (soon|fast|quick)"), re.compile(r"\b(\d|am|pm|noon|minutes?|hours?|days?|monday|friday|morning|same day)\b", re.I)),
-    (re.compile(r"\bwho\b|\bwhich (doctor|dentist|plumber|lawyer)"), re.compile(r"\b(dr|mr|ms|mrs|doctor)\b|[A-Z][a-z]+ [A-Z][a-z]+")),
-)  # fmt: skip
+# What a question asks for, and how an answer to it looks.
+_KIND: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (re.compile(asks), re.compile(answers))
+    for asks, answers in (
+        (
+            r"\bhow much\b|\bprice|\bcost|\bcharge|\bfee",
+            r"\$|€|£|\b[Ff]ree\b|\bdollars?\b|\b[Nn]o (extra )?charge\b|\b[Pp]rice",
+        ),
+        (
+            r"\bwhere\b|\bpark|\bfind you",
+            r"(?i)\b(street|st|avenue|road|floor|behind|next to|opposite|corner|located|parking|lot|garage)\b",
+        ),
+        (r"\bhow long\b", r"(?i)\b(minutes?|hours?|days?|weeks?|half an hour)\b"),
+        (
+            r"\bwhen\b|\bwhat time\b|\bhow (soon|fast|quick)",
+            r"(?i)\d|\b(am|pm|noon|minutes?|hours?|days?|monday|friday|morning|same day)\b",
+        ),
+        (r"\bwho\b|\bwhich (doctor|dentist|plumber|lawyer)", r"\b(Dr|Mr|Ms|Mrs|[Dd]octor)\b|[A-Z][a-z]+ [A-Z][a-z]+"),
+    )
+)
 
 
 def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passages: tuple[Passage, ...]) -> Answer:

@@ -14,7 +14,8 @@ NAME_AND_PHONE = ("May I have your name and phone number?", "Could you give me y
 
 _CUES: dict[Kind, str] = {
     "name": r"\b(name|who)\b",
-    "phone": r"\b(phone|telephone|mobile|cell|number (can|could|should|may) (we|i)|call ?back number|reach you|best number)\b",
+    "phone": r"\b(phone|telephone|mobile|cell|number (can|could|should|may) (we|i)|call ?back number|reach you|"
+    r"best number)\b",
     "email": r"\b(e ?mail)\b",
     "date": r"\b(day|date|when|which days?)\b",
     "time": r"\b(time|when|what hour)\b",
@@ -44,7 +45,8 @@ def asked_in(shape: Shape, values: Values, heard: str) -> tuple[str, ...]:
     cued = [item for item in open_fields if _cued(item, last)]
     times = [item for item in open_fields if item.kind in ("date", "time", "datetime")]
     if re.search(
-        r"\b(which would suit|would one of those|which one would you like|would any of|would another day|another day)\b",
+        r"\b(which would suit|would one of those|which one would you like|would any of|would another day|"
+        r"another day)\b",
         last,
     ):
         cued = [item for item in open_fields if item.kind in ("date", "time", "datetime")] or cued

@@ -57,7 +57,9 @@ def checked_before(state: State, shape: Shape, probe: Shape, wanted: dict[str, A
 
 def _asked_day(probe: Shape, record: Record) -> dt.date | None:
     given = flatten(probe, record.given)
-    return next((day for f in probe.fields if f.kind in ("date", "datetime") and (day := day_in(given.get(f.name)))), None)
+    return next(
+        (day for f in probe.fields if f.kind in ("date", "datetime") and (day := day_in(given.get(f.name)))), None
+    )
 
 
 def _wish(state: State, shape: Shape) -> dt.time | None:
@@ -93,14 +95,16 @@ def fold_in(state: State, active: Shape, probe: Shape, record: Record) -> None:
         state.offered = tuple(_wished(state, timed))
     else:
         free = f"{wish:%H:%M}" in {m[1] for m in timed}
-        refused = result.available is False if result.available is not None and knew_time else result.listed and not free
+        refused = (
+            result.available is False if result.available is not None and knew_time else result.listed and not free
+        )
         if refused and not (result.available and not timed):
             state.taken = drop_moment(state, active)
             state.offered = tuple(_nearest(timed, wish))
 
 
 def _choose(state: State, active: Shape, result: Result) -> bool:
-    """A list of a choice's own options ("windows": ["morning"]) says which of them are free. True where it took one away."""
+    """A list of a choice's own options ("windows": ["morning"]) says which are free. True where it took one away."""
     for item in active.fields:
         options = {str(option.value): option for option in item.options}
         for _, free in result.lists:

@@ -1,4 +1,4 @@
-"""One utterance to values of a form: every field's value that was said, wherever it was said, and what is wrong with it.
+"""One utterance to values of a form: every value that was said, wherever it was said, and what is wrong with it.
 
 `extract(reader)` is pure. Order matters: what is surest is read, and masked, first.
 """
@@ -11,13 +11,14 @@ from typing import Any
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import Act
 from aivoice.providers.receptionist.moments import read_check_hours, read_days, read_offered, read_times
+from aivoice.providers.receptionist.names import name
 from aivoice.providers.receptionist.reader import Extraction, Problem, Reader, of_kind, place, put_text
 from aivoice.providers.receptionist.schema import Field
 from aivoice.providers.receptionist.text import content, plain, stem, words
 
 
 def extract(reader: Reader) -> Extraction:
-    """Everything `reader.text` says about the shape's fields. Order matters: what is surest is read (and masked) first."""
+    """Everything `reader.text` says about the shape's fields. What is surest is read (and masked) first."""
     reader.whole = reader.whole or reader.text
     fields = reader.shape.fields
     long_text = [item for item in fields if item.kind == "text" and item.name in reader.expecting]
@@ -69,8 +70,12 @@ def _phones(reader: Reader) -> None:
         plus = ("+" if phone.international else "+1" if len(digits) == 10 else "+") + digits
         put_text(reader, item, plus if phone.international else digits, digits, plus, dashed)
 
-    so_far = next((str(reader.known[f"{item.name}|digits"]) for item in fields if reader.known.get(f"{item.name}|digits")), "")
-    if whole and not (so_far and find.Phone(so_far + whole[0].value.digits).complete and len(whole[0].value.digits) < 10):
+    so_far = next(
+        (str(reader.known[f"{item.name}|digits"]) for item in fields if reader.known.get(f"{item.name}|digits")), ""
+    )
+    if whole and not (
+        so_far and find.Phone(so_far + whole[0].value.digits).complete and len(whole[0].value.digits) < 10
+    ):
         place(reader, whole, fields, put)
     elif asked and runs:
         target = next(item for item in fields if item.name in reader.expecting)
@@ -193,7 +198,7 @@ def _names(reader: Reader) -> None:
         "dont_know",
     }
     bare = bool(asked) and not (reader.acts & talk)
-    hit = find.name(reader.text, bare, current)
+    hit = name(reader.text, bare, current)
     if hit is None:
         return
     if current and not reader.override and not asked:

@@ -62,5 +62,5 @@ def facts_of(business: Business | Facts) -> Facts:
 
 
 def time_in(spans: Sequence[Span], time: dt.time) -> bool:
-    """Whether `time` lies in one of the spans: start included, end excluded; an end at or before the start is past midnight."""
+    """Whether `time` lies in one of the spans: start in, end out; an end not after its start is past midnight."""
     return any((start <= time < end) if start < end else (time >= start or time < end) for start, end in spans)

@@ -11,11 +11,11 @@ import re
 from functools import lru_cache
 
 from aivoice.providers.receptionist.schema import Field, Option
-from aivoice.providers.receptionist.text import STOP, Memo, alike, distance, plain, stem, word_set, words
+from aivoice.providers.receptionist.text import STOP, Memo, alike, plain, stem, word_set, words
 from aivoice.speech.found import Found
 from aivoice.speech.parse_dates import DateSpan, find_dates
 from aivoice.speech.parse_emails import Email, find_emails
-from aivoice.speech.parse_names import find_address, find_name
+from aivoice.speech.parse_names import find_address
 from aivoice.speech.parse_numbers import Number, find_numbers
 from aivoice.speech.parse_phones import Phone, find_phones
 from aivoice.speech.parse_times import TimeSpan, find_times
@@ -26,12 +26,11 @@ emails = lru_cache(maxsize=4096)(find_emails)
 numbers = lru_cache(maxsize=4096)(find_numbers)
 _phones = lru_cache(maxsize=4096)(find_phones)
 _times = lru_cache(maxsize=4096)(find_times)
-_name = lru_cache(maxsize=4096)(find_name)
 _address = lru_cache(maxsize=4096)(find_address)
 
 __all__ = [
     "DateSpan", "Email", "Found", "Number", "Phone", "TimeSpan", "address", "choices", "code", "dates", "days",
-    "emails", "free_text", "impossible_day", "integer", "mask", "name", "numbers", "phones", "problem_text", "times",
+    "emails", "free_text", "impossible_day", "integer", "mask", "numbers", "phones", "problem_text", "times",
 ]  # fmt: skip
 
 
@@ -48,14 +47,21 @@ def times(text: str, expected: bool) -> tuple[Found[TimeSpan], ...]:
     return _times(text, expected=expected)
 
 
-_MONTH = r"(january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|apr|jun|jul|aug|sept?|oct|nov|dec)"
+_MONTH = (
+    r"(january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|apr|"
+    r"jun|jul|aug|sept?|oct|nov|dec)"
+)
 _TOO_LATE = r"(thirty second|thirty third|3[2-9](th|nd|rd)?|[4-9]\d(th|st|nd|rd)?)"
 _IMPOSSIBLE = re.compile(
-    rf"\b(feb(ruary)?( the)? (thirtieth|thirty first|thirty one|thirty|30(th)?|31(st)?)|(thirtieth|thirty first|30th|31st) of feb(ruary)?|(april|june|september|november)( the)? (thirty first|thirty one|31(st)?)|(thirty first|31st) of (april|june|september|november)|{_MONTH}( the)? {_TOO_LATE}|the {_TOO_LATE} of {_MONTH})\b"
+    rf"\b(feb(ruary)?( the)? (thirtieth|thirty first|thirty one|thirty|30(th)?|31(st)?)|(thirtieth|"
+    rf"thirty first|30th|31st) of feb(ruary)?|(april|june|september|november)( the)? (thirty first|"
+    rf"thirty one|31(st)?)|(thirty first|31st) of (april|june|september|november)|"
+    rf"{_MONTH}( the)? {_TOO_LATE}|the {_TOO_LATE} of {_MONTH})\b"
 )
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BACK = re.compile(
-    rf"\b(yesterday|last ({'|'.join(_WEEKDAYS)}|night|week)|(\w+) (day|week|month|year)s? ago|the day before yesterday)\b"
+    rf"\b(yesterday|last ({'|'.join(_WEEKDAYS)}|night|week)|(\w+) (day|week|month|year)s? ago|"
+    rf"the day before yesterday)\b"
 )
 _COUNT = {
     "a": 1,
@@ -117,80 +123,12 @@ def days(text: str, today: dt.date, past_ok: bool) -> tuple[Found[DateSpan], ...
     return tuple(result)
 
 
-_NAME_LEAD = re.compile(
-    r"\b(name('s)?( is)?( of)?|call me|this is|i'm|i am|under|for (my \w+|mister|mr|mrs|ms|miss|doctor|dr)|speaking)\W*$",
-    re.I,
-)
-_WITH_LETTER = re.compile(r"\bwith (?:a |an |one |two |double |just one |only one )*(?P<count>one|two|double|a|an) (?P<letter>[a-z])(?:'?s)?\b(?: (?:instead of|not) (?:a |an )?(?P<old>[a-z])\b)?", re.I)  # fmt: skip
-_NAME_NOISE = word_set(
-    """
-    wrong incorrect misspelled one first second third last earliest soonest option slot either both thing message
-    fine good great okay ok sure yes no none nobody correct right thanks speaking please sorry it that
-    """
-)
-
-
-def name(text: str, expected: bool, current: str) -> Found[str] | None:
-    """A person's name; "Ana with one n" respells it (or the name known so far)."""
-    lettered = _WITH_LETTER.search(text)
-    hit = _name(text[: lettered.start()] if lettered else text, expected=expected)
-    if hit is not None and not expected and not hit.value.spelled and not _NAME_LEAD.search(text[: hit.start]):
-        hit = None
-    if hit is not None and set(plain(hit.value.name).split()) & _NAME_NOISE:
-        hit = None
-    if lettered:
-        said_part = _similar_part(text[: lettered.start()], current, lettered["letter"].lower())
-        if said_part:
-            return Found(said_part, lettered.start(), lettered.end())
-        base = hit.value.name if hit else current
-        if base:
-            start = hit.start if hit else lettered.start()
-            merged = _merge(base, current) if hit and len(base.split()) < len(current.split()) else base
-            return Found(_respell(merged, lettered), start, lettered.end())
-    return Found(hit.value.name, hit.start, hit.end) if hit else None
-
-
-def _similar_part(said: str, known: str, letter: str) -> str:
-    """"smyth with a y" over "John Smith" → "John Smyth"; "" where no word of the name sounds like it."""
-    parts = known.split()
-    for word in reversed(words(said)):
-        for index, part in enumerate(parts):
-            if letter in word and word[0] == part[0].lower() and 0 < distance(word, part.lower(), 2) <= 2:
-                return " ".join([*parts[:index], word.capitalize(), *parts[index + 1 :]])
-    return ""
-
-
-def _merge(said: str, known: str) -> str:
-    """ "Ana" over "Anna Lopez" → "Ana Lopez": the word that sounds alike is replaced."""
-    parts = known.split()
-    for index, part in enumerate(parts):
-        if part[:2].lower() == said[:2].lower():
-            return " ".join([*parts[:index], said, *parts[index + 1 :]])
-    return said
-
-
-def _respell(base: str, how: re.Match[str]) -> str:
-    letter, count = how["letter"].lower(), how["count"].lower()
-    parts = base.split()
-    index = next((i for i, part in enumerate(parts) if letter in part.lower()), 0)
-    word = parts[index].lower()
-    if count in ("two", "double"):
-        word = word if letter * 2 in word else word.replace(letter, letter * 2, 1)
-    elif count == "one":
-        word = word.replace(letter * 2, letter)
-    elif letter not in word:
-        old = (
-            how["old"]
-            or {"y": "i", "i": "y", "k": "c", "c": "k", "e": "a", "z": "s", "s": "z", "f": "v"}.get(letter, "")
-        ).lower()
-        where = word.rfind(old) if old else -1
-        word = word[:where] + letter + word[where + 1 :] if where >= 0 else word + letter
-    parts[index] = word.capitalize()
-    return " ".join(parts)
-
-
 _LEAD = re.compile(
-    r"^(?:(?:uh|um|er|well|so|yes|yeah|yep|okay|ok|sure|hi|hello|please|oh|and|no|actually|sorry|it's|it is|its|that's|that is|that would be|it would be|i think|just|basically|the (?:problem|issue|reason|message|address|answer|matter|name|number) (?:is|was)|my (?:name|address|message|problem|issue|reason|number|email|phone number|email address) is|it was|this is|just say|say|tell them|tell (?:him|her)|note)(?:\s+that)?[\s,]+)+",
+    r"^(?:(?:uh|um|er|well|so|yes|yeah|yep|okay|ok|sure|hi|hello|please|oh|and|no|actually|sorry|it's|"
+    r"it is|its|that's|that is|that would be|it would be|i think|just|basically|the (?:problem|issue|"
+    r"reason|message|address|answer|matter|name|number) (?:is|was)|my (?:name|address|message|problem|"
+    r"issue|reason|number|email|phone number|email address) is|it was|this is|just say|say|tell them|"
+    r"tell (?:him|her)|note)(?:\s+that)?[\s,]+)+",
     re.I,
 )
 
@@ -201,8 +139,8 @@ def free_text(text: str) -> str:
     return (body or text.strip(" ,."))[:300]
 
 
-_PLACE_LEAD = frozenset(
-    "i'm i am we're we are it's its at on by in is the address my that's uh um yes sure okay so located live".split()
+_PLACE_LEAD = word_set(
+    "i'm i am we're we are it's its at on by in is the address my that's uh um yes sure okay so located live"
 )
 
 
@@ -223,10 +161,20 @@ def address(text: str, expected: bool) -> Found[str] | None:
 
 
 _PROBLEM = re.compile(
-    r"\b((?:my|our|the) (?!name|number|phone|email|appointment|address|time|date|day|first|next|last|same|best)\w+(?: \w+){0,5}? (?:is|are|was|has|have|hurts?|keeps?|won't|isn't|broke|doesn't|leaks?|got|stopped|died|exploded|needs?|smells?|went)\b[^.;?!]*|(?:there's|there is|i have|i've got|we have|we've got|i'm having|we're having|i had) (?:a|an|no|some|water|terrible|really|bad|severe|pain|the)\b[^.;?!]*|i (?:broke|lost|chipped|cracked|was|got|hurt|fell|crashed)\b[^.;?!]*|(?:because|it's about|this is about|it's regarding|regarding|it's for) [^.;?!]*)",
+    r"\b((?:my|our|the) (?!name|number|phone|email|appointment|address|time|date|day|first|next|last|same|"
+    r"best)\w+(?: \w+){0,5}? (?:is|are|was|has|have|hurts?|keeps?|won't|isn't|broke|doesn't|leaks?|got|"
+    r"stopped|died|exploded|needs?|smells?|went)\b[^.;?!]*|(?:there's|there is|i have|i've got|we have|"
+    r"we've got|i'm having|we're having|i had) (?:a|an|no|some|water|terrible|really|bad|severe|pain|"
+    r"the)\b[^.;?!]*|i (?:broke|lost|chipped|cracked|was|got|hurt|fell|crashed)\b[^.;?!]*|(?:because|"
+    r"it's about|this is about|it's regarding|regarding|it's for) [^.;?!]*)",
     re.I,
 )
-_PROBLEM_END = re.compile(r",? (?:and|so|can|could|but|i was wondering|i need|i'd like|i want|please|do you)\b(?= ?(?:i|can|could|do|you|need|please|send|book|someone|we|what|how|my name|'?d)\b).*$|,? (?:can|could) (?:you|i|someone|somebody)\b.*$", re.I)  # fmt: skip
+_PROBLEM_END = re.compile(
+    r",? (?:and|so|can|could|but|i was wondering|i need|i'd like|i want|please|do you)\b(?= ?(?:i|can|"
+    r"could|do|you|need|please|send|book|someone|we|what|how|my name|'?d)\b).*$|,? (?:can|could) (?:you|i|"
+    r"someone|somebody)\b.*$",
+    re.I,
+)
 
 
 def problem_text(text: str) -> str:
@@ -245,7 +193,8 @@ def problem_text(text: str) -> str:
 _PARTY = frozenset({"part", "peopl", "person", "guest", "cover", "seat", "adult", "din"})
 _US = re.compile(r"\b(?:just|only) (me|myself|us two|one of us)\b")
 _GROUP = re.compile(
-    r"\b(?:party|table|group|family|room|seats?|places?) (?:of|for)\s*$|\bfor\s*$|\bthere(?:'s| are| will be|'ll be)(?: about)?\s*$|\bwe(?:'re| are| will be)\s*$"
+    r"\b(?:party|table|group|family|room|seats?|places?) (?:of|for)\s*$|\bfor\s*$|\bthere(?:'s| are|"
+    r" will be|'ll be)(?: about)?\s*$|\bwe(?:'re| are| will be)\s*$"
 )
 
 

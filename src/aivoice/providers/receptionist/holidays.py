@@ -10,7 +10,8 @@ from aivoice.providers.receptionist.text import content
 
 _FIXED = {
     "christmas eve": (12, 24), "christmas": (12, 25), "boxing day": (12, 26), "new year's eve": (12, 31),
-    "new years eve": (12, 31), "new year's": (1, 1), "new years": (1, 1), "fourth of july": (7, 4), "july fourth": (7, 4),
+    "new years eve": (12, 31), "new year's": (1, 1), "new years": (1, 1), "fourth of july": (7, 4),
+    "july fourth": (7, 4),
     "july 4th": (7, 4), "independence day": (7, 4), "halloween": (10, 31), "veterans day": (11, 11),
     "juneteenth": (6, 19), "valentine's day": (2, 14), "valentines day": (2, 14),
 }  # fmt: skip

@@ -17,15 +17,33 @@ from aivoice.providers.receptionist.text import Memo, alike, content, humanise, 
 ENOUGH = 2.0
 
 _CONCEPTS: dict[str, str] = {
-    "book": r"book|booking|schedule|scheduling|reserve|reservation|appointment|set up|come in|get in|make an? \w+|slot|table|see (the|a|dr|doctor) ?\w*|consultation",
+    "book":
+        r"book|booking|schedule|scheduling|reserve|reservation|appointment|set up|come in|get in|make an? \w+|"
+        r"slot|table|see (the|a|dr|doctor) ?\w*|consultation"
+    ,
     "cancel": r"cancel|cancels|cancelled|canceled|cancelling|cancellation|call off",
-    "move": r"reschedule|rescheduling|move|push back|change my|change the (time|date|day|appointment|booking|reservation)|switch my|different (day|time) for my",
-    "free": r"available|availability|anything free|openings?(?! (?:hours|times))|open slots?|free slots?|any slots?|what times|when (can|could) (i|you|we|someone|somebody)|earliest|soonest|next available|got anything|have anything|anything (on|for|this|next|tomorrow|today)|free (on|at|tomorrow|today)|fit me in|squeeze me in",
+    "move":
+        r"reschedule|rescheduling|move|push back|change my|change the (time|date|day|appointment|booking|"
+        r"reservation)|switch my|different (day|time) for my"
+    ,
+    "free":
+        r"available|availability|anything free|openings?(?! (?:hours|times))|open slots?|free slots?|"
+        r"any slots?|what times|when (can|could) (i|you|we|someone|somebody)|earliest|soonest|next available|"
+        r"got anything|have anything|anything (on|for|this|next|tomorrow|today)|free (on|at|tomorrow|today)|"
+        r"fit me in|squeeze me in"
+    ,
     "price": r"how much|price|cost|quote|estimate|rate|fee",
     "status": r"status|track|tracking|where is|where's|eta|update on|how far|ready yet|progress",
     "order": r"order|ordering|buy|purchase",
-    "dispatch": r"send (someone|somebody|a|out|us|me|help)|tow|towing|tow truck|truck|stuck|broke down|broken down|flat tire|dead battery|stranded|locked out|jump start|come out|dispatch|emergency visit|technician|roadside",
-    "lawyer": r"consultation|lawyer|attorney|legal|sue|suing|lawsuit|accident|injured|case|represent\w*|intake|divorce|custody|charged|arrested|fired",
+    "dispatch":
+        r"send (someone|somebody|a|out|us|me|help)|tow|towing|tow truck|truck|stuck|broke down|broken down|"
+        r"flat tire|dead battery|stranded|locked out|jump start|come out|dispatch|emergency visit|technician|"
+        r"roadside"
+    ,
+    "lawyer":
+        r"consultation|lawyer|attorney|legal|sue|suing|lawsuit|accident|injured|case|represent\w*|intake|"
+        r"divorce|custody|charged|arrested|fired"
+    ,
     "register": r"register|registration|sign up|enroll?|join|subscribe",
     "report": r"report|complaint|complain",
     "message": r"message|note|call ?back",
@@ -58,9 +76,13 @@ def _about(shape: Shape) -> tuple[frozenset[str], frozenset[str], frozenset[str]
 
 
 def probe_for(shape: Shape, shapes: tuple[Shape, ...]) -> Shape | None:
-    """The read-only tool that tells which times are free before `shape` is carried out: everything that it needs is asked
+    """The read-only tool that tells which times are free before `shape` is carried out: all that it needs is asked
     for by `shape` too, under the same name or as the only day, time or choice with the same options."""
-    if not shape.spec.side_effects or "cancel" in _about(shape)[0] or not any(item.kind in ("date", "time", "datetime") for item in shape.fields):
+    if (
+        not shape.spec.side_effects
+        or "cancel" in _about(shape)[0]
+        or not any(item.kind in ("date", "time", "datetime") for item in shape.fields)
+    ):
         return None
     for other in shapes:
         if other.spec.side_effects or other.name in BUILT_IN or not other.askable or other is shape:

@@ -23,13 +23,12 @@ from aivoice.providers.receptionist.replay import replaying
 from aivoice.providers.receptionist.schema import Shape, shape_of
 from aivoice.providers.receptionist.state import State
 
-
 # Messages read in one go; a message never read before costs about 0.2 ms.
 _SLICE = 8
 
 
 class Receptionist:
-    """LanguageModel without a model. Never raises for any request. Holds the event loop up for less than 5 ms at a time.
+    """LanguageModel without a model. Never raises for any request. Holds the event loop up for < 5 ms at a time.
 
     name: for traces and the fallback chain. The reply comes as one TextDelta a word, then the tool calls, then usage in
     words. Closing or cancelling the iterator stops it at once; nothing is kept between calls.
@@ -67,7 +66,7 @@ class Receptionist:
 
 
 def moment(call_time: str, zone: str) -> dt.datetime:
-    """The caller's wall clock; an unreadable one counts as the first day that has a name for every field (2000-01-03)."""
+    """The caller's wall clock; one that cannot be read counts as Monday, 3 January 2000, nine o'clock UTC."""
     try:
         now = dt.datetime.fromisoformat(call_time)
     except ValueError:

@@ -34,7 +34,11 @@ def read_offered(reader: Reader) -> None:
     reader.text = _PICKED.sub(lambda m: " " * len(m[0]), reader.text)
 
 
-_PICKED = re.compile(r"\b(?:the )?(?:first|second|third|fourth|fifth|last|earliest|soonest|latest)(?: (?:one|option|slot|time))?\b", re.I)
+_PICKED = re.compile(
+    r"\b(?:the )?(?:first|second|third|fourth|fifth|last|earliest|soonest|latest)(?: (?:one|option|slot|"
+    r"time))?\b",
+    re.I,
+)
 
 
 def read_days(reader: Reader) -> None:
@@ -163,7 +167,11 @@ def _likely(reader: Reader, item: Field, time: dt.time, stated: bool) -> dt.time
         morning = wish == "morning"
         return time if (time.hour < 12) == morning else other
     day = day_of(reader, item)
-    spans = reader.facts.spans(day) if day else tuple(s for i in range(7) for s in reader.facts.spans(reader.today + dt.timedelta(days=i)))  # fmt: skip
+    spans = (
+        reader.facts.spans(day)
+        if day
+        else tuple(s for i in range(7) for s in reader.facts.spans(reader.today + dt.timedelta(days=i)))
+    )
     return other if spans and not time_in(spans, time) and time_in(spans, other) else time
 
 

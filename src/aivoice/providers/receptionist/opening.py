@@ -106,7 +106,12 @@ def _again(now: dt.datetime, facts: Facts, today: dt.date) -> str:
 
 
 def _day(
-    target: tuple[dt.date, str], now: dt.datetime, facts: Facts, current: bool = False, ends: bool = False, shut: bool = False
+    target: tuple[dt.date, str],
+    now: dt.datetime,
+    facts: Facts,
+    current: bool = False,
+    ends: bool = False,
+    shut: bool = False,
 ) -> str:
     day, named = target
     spans = facts.spans(day)
@@ -123,7 +128,9 @@ def _day(
         return f"We close at {spoken_time(spans[-1][1])} {label}."
     if named and not special and not any(d == day for d, _, _ in facts.hours.special):
         return f"I have no special hours noted for {named}. On a usual {day:%A} we're open {spans_said(spans)}."
-    return f"{'No' if shut else 'Yes'}, {label} we're open {'' if spans_said(spans) == 'around the clock' else 'from '}{spans_said(spans)}."
+    said = spans_said(spans)
+    lead = "" if said == "around the clock" else "from "
+    return f"{'No' if shut else 'Yes'}, {label} we're open {lead}{said}."
 
 
 def _now(now: dt.datetime, facts: Facts, spans: tuple[Span, ...], special: str) -> str:

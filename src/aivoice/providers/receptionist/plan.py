@@ -80,7 +80,11 @@ def _respond(draft: Draft) -> None:
     if _closes(state) and not state.confirmed:
         goodbye(draft)
         return
-    if {"message", "transfer"} <= set(state.offers) and "yes" in turn.acts and not (turn.started or turn.filled or turn.info):
+    if (
+        {"message", "transfer"} <= set(state.offers)
+        and "yes" in turn.acts
+        and not (turn.started or turn.filled or turn.info)
+    ):
         draft.say("offer_transfer")
         return
     courtesies(draft)
@@ -264,7 +268,7 @@ def _answer_piece(draft: Draft, piece: str, asked: bool) -> bool:
         "slower",
         "message",
     }
-    if not asked and (social and "question" not in acts and "price" not in acts or len(words(piece)) < 2):
+    if not asked and ((social and "question" not in acts and "price" not in acts) or len(words(piece)) < 2):
         return False
     found = answer(piece, acts, draft.request.passages, state.facts, _subject(state))
     if found.text:

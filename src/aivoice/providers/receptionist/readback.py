@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Any, cast
 
 from aivoice.providers.receptionist.moments import clock_of, spoken_day, spoken_time
+from aivoice.providers.receptionist.questions import YOUR_NAME
 from aivoice.providers.receptionist.reader import Values
-from aivoice.providers.receptionist.schema import YOUR_NAME, Field, Shape
+from aivoice.providers.receptionist.schema import Field, Shape
 from aivoice.providers.receptionist.text import humanise, listed
 
 
@@ -132,7 +133,7 @@ _SELF_EVIDENT = frozenset(
 
 
 def describe(shape: Shape, values: Values, today: dt.date) -> str:
-    """Every value in one phrase: "cleaning, on Wednesday, November 25th at 3 pm, for Ana Lopez, phone number 555-010-4477"."""
+    """Every value in one phrase: "cleaning, on Wednesday, November 25th at 3 pm, for Ana Lopez, phone number …"."""
     parts: list[str] = []
     fields = [item for item in shape.fields if item.name in values]
     single = {
@@ -160,5 +161,7 @@ def describe(shape: Shape, values: Values, today: dt.date) -> str:
             case "text" if item.name == "message":
                 parts.append(f"the message: {text}")
             case _:
-                parts.append(f"{item.label}: {text}" if item.kind in ("boolean", "text", "enum") else f"{item.label} {text}")
+                parts.append(
+                    f"{item.label}: {text}" if item.kind in ("boolean", "text", "enum") else f"{item.label} {text}"
+                )
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Reads a call's messages in order into a `State`. Pure; every message is understood in the light of those before it."""
+"""Reads a call's messages in order into a `State`. Pure; each is understood in the light of those before it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from aivoice.core.prompt import Message, ToolCall
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import REQUEST, Act, acts_of, segments
 from aivoice.providers.receptionist.asked import asked_in
-from aivoice.providers.receptionist.availability import drop_day, drop_moment, fold_in, probe_arguments
-from aivoice.providers.receptionist.extract import extract
+from aivoice.providers.receptionist.availability import drop_day, drop_moment, fold_in
 from aivoice.providers.receptionist.facts import Facts
+from aivoice.providers.receptionist.filling import fill, from_subject
 from aivoice.providers.receptionist.intents import Intent, concepts, match_tool, probe_for
-from aivoice.providers.receptionist.readback import arguments, canonical, describe, flatten, missing
-from aivoice.providers.receptionist.reader import Extraction, Reader, Values
+from aivoice.providers.receptionist.readback import canonical, describe, flatten, missing
+from aivoice.providers.receptionist.reader import Values
 from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
 from aivoice.providers.receptionist.slots import read_result
-from aivoice.providers.receptionist.state import SUMMARY, Record, State, Turn, offers_in, split_heard
-from aivoice.providers.receptionist.text import plain, stem, words
+from aivoice.providers.receptionist.state import SUMMARY, Record, State, Turn, leave, offers_in, split_heard
+from aivoice.providers.receptionist.text import plain, words
 
 _INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you"})
 _CONTACT = ("phone", "email", "address")
@@ -89,13 +89,13 @@ def _note_call(state: State, call: ToolCall) -> None:
     record = Record(call.id, call.name, canonical(given), given)
     state.records.append(record)
     shape = state.shape(call.name)
-    if shape is None or call.name in BUILT_IN or not shape.spec.side_effects and shape.name != state.form:
+    if shape is None or call.name in BUILT_IN or (not shape.spec.side_effects and shape.name != state.form):
         return
     record.values = dict(state.values) if state.form == call.name else flatten(shape, given)
     state.last_done = call.name if shape.spec.side_effects else state.last_done
     if state.form == call.name:
         _remember_contact(state, shape)
-        _leave(state)
+        leave(state)
 
 
 def _remember_contact(state: State, shape: Shape) -> None:
@@ -104,14 +104,6 @@ def _remember_contact(state: State, shape: Shape) -> None:
             item.kind in _CONTACT or (item.kind == "name" and item.label.endswith("name"))
         ):
             state.contact[item.kind] = state.values[item.name]
-
-
-def _leave(state: State, keep: bool = False) -> None:
-    """The form is over (done, or given up); `keep` parks its values for later."""
-    if state.form and keep:
-        state.parked[state.form] = dict(state.values)
-    state.form, state.values, state.asked, state.confirmed, state.read_back = "", {}, (), "", False
-    state.attempts, state.offered, state.taken = {}, (), ""
 
 
 # ---------------------------------------------------------------- a tool answered
@@ -153,24 +145,26 @@ def on_user(state: State, text: str) -> None:
     dated = bool(find.dates(text, state.today)) or bool(find.times(text, False))
     turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
     wish = " ".join(piece for piece in pieces if piece not in turn.info)
-    intent = match_tool(wish, acts_of(wish), state.shapes, dated) if wish and not _just_answers(state, acts, text) else None
-    turn.person = "person" in acts and "message" not in acts or _wants_target(state, text)
+    intent = (
+        match_tool(wish, acts_of(wish), state.shapes, dated) if wish and not _just_answers(state, acts, text) else None
+    )
+    turn.person = ("person" in acts and "message" not in acts) or _wants_target(state, text)
     _take_offers(state, turn, intent)
     if state.form and _gives_up(state, acts, intent):
         turn.dropped = state.form
-        _leave(state, keep=True)
+        leave(state, keep=True)
         if intent is not None and concepts(text) & {"cancel", "move"}:
             _start(state, turn, intent.tool)
     elif intent is not None and _switches(state, intent, turn):
         if state.form:
-            _leave(state, keep=True)
+            leave(state, keep=True)
         _start(state, turn, intent.tool)
     elif not state.form and _corrects_done(state, acts, dated):
         turn.done_change = True
     if state.active is not None:
         if turn.started == state.form and state.subject:
-            _from_subject(state, state.active, text)
-        _fill(state, turn, pieces)
+            from_subject(state, state.active, text)
+        fill(state, turn, pieces)
     if turn.info:
         state.subject = " ".join(turn.info)
     understood = bool(
@@ -195,7 +189,7 @@ def _just_answers(state: State, acts: frozenset[Act], text: str) -> bool:
     free = shape is not None and any(
         f.kind in ("text", "name", "address") and f.name in state.asked for f in shape.fields
     )
-    return free and (shape is not None and shape.name == TAKE_MESSAGE or not REQUEST.search(plain(text)))
+    return free and ((shape is not None and shape.name == TAKE_MESSAGE) or not REQUEST.search(plain(text)))
 
 
 def _is_info(state: State, piece: str) -> bool:
@@ -262,7 +256,7 @@ def _take_offers(state: State, turn: Turn, intent: Intent | None) -> None:
             and ("message" in offers or "transfer" in offers)
         ):
             turn.dropped = state.form
-            _leave(state, keep=True)
+            leave(state, keep=True)
 
 
 def _gives_up(state: State, acts: frozenset[Act], intent: Intent | None) -> bool:
@@ -322,17 +316,6 @@ def _start(state: State, turn: Turn, tool: str) -> None:
     state.asked, state.attempts, state.offered, state.taken, state.read_back = (), {}, (), "", False
 
 
-def _from_subject(state: State, shape: Shape, text: str) -> None:
-    """"How much is a cleaning?" … "I'd like to book one": the choice that the last question was about."""
-    if not re.search(r"\b(one|it|that|this)\b", plain(text)):
-        return
-    for item in shape.fields:
-        if item.kind == "enum" and item.name not in state.values:
-            named = find.choices(state.subject, item.options, False)
-            if len(named) == 1 and not find.choices(text, item.options, False):
-                state.values[item.name] = named[0][0].value
-
-
 def _concepts_of(shape: Shape) -> frozenset[str]:
     return concepts(f"{shape.name.replace('_', ' ')} {shape.spec.description}")
 
@@ -341,149 +324,3 @@ def _corrects_done(state: State, acts: frozenset[Act], dated: bool) -> bool:
     done = next((r for r in reversed(state.records) if r.name == state.last_done), None)
     finished = done is not None and done.result is not None and done.result.outcome == "ok"
     return finished and bool(acts & {"correction", "cancel"}) and (dated or "cancel" in acts) and "bye" not in acts
-
-
-def _fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
-    """Values for the form, and yes or no to its read-back."""
-    shape = state.active
-    if shape is None:
-        return
-    acts = turn.acts
-    useful = " ".join(piece for piece in pieces if piece not in turn.info) if turn.info else turn.text
-    before = dict(state.values)
-    changing = "change" in state.offers
-    got = extract(_reader(state, turn, shape, useful, changing)) if useful.strip() else Extraction()
-    if state.taken and "yes" in acts and not got.values and not got.problems:
-        acts = acts - {"yes"}
-    for key, value in got.values.items():
-        if key.endswith("|drop"):
-            state.values.pop(key[:-5], None)
-            state.values.pop(f"{key[:-5]}|time", None)
-        else:
-            state.values[key] = value
-    _regret(state, shape, got, before)
-    _later_guesses(state, shape, turn, got)
-    names = [key for key in got.values if "|" not in key]
-    turn.changed = tuple(name for name in names if name in before and before[name] != got.values[name])
-    turn.filled = tuple(name for name in names if name not in before) + tuple(k for k in got.values if "|" in k)
-    turn.problems = got.problems
-    if turn.filled or turn.changed:
-        state.taken, state.offered = "", ()
-        for name in (*turn.filled, *turn.changed, *(state.asked if turn.filled else ())):
-            state.attempts.pop(name, None)
-        _recheck(state, shape)
-    same = {k: v for k, v in before.items() if "|" not in k} == {k: v for k, v in state.values.items() if "|" not in k}
-    answered = state.read_back and same and not got.problems
-    if answered and "yes" in acts and not acts & {"no", "cancel", "wait", "person"} and not _hesitates(turn):
-        state.confirmed = canonical(arguments(shape, state.values))
-    elif (
-        (state.read_back or changing)
-        and same
-        and not got.problems
-        and acts & {"no", "correction", "yes"} - ({"yes"} if state.read_back else set())
-    ):
-        turn.reask = _named_field(shape, turn.text, state.values)
-        if turn.reask:
-            state.values.pop(turn.reask, None)
-        else:
-            turn.rejected = bool(acts & {"no", "correction"})
-    if not same or acts & {"no", "correction", "cancel", "wait"}:
-        state.read_back = False  # what was heard no longer stands, whatever becomes of the reply to this
-    _count_misses(state, shape, turn)
-    if turn.started != shape.name:
-        state.asked = () if turn.filled or turn.changed else state.asked
-
-
-# Turns that do other things than fail to answer.
-_ELSEWHERE: frozenset[Act] = frozenset(
-    {"repeat", "slower", "wait", "hear", "robot", "who", "how_are_you", "clock", "question", "hours", "price", "abuse", "message"}
-)
-_GIVE_UP = 5
-
-
-def _count_misses(state: State, shape: Shape, turn: Turn) -> None:
-    """An asked field that the turn left open was missed; after `_GIVE_UP` misses the form is left alone."""
-    if turn.started == shape.name or turn.filled or turn.changed or turn.info or turn.acts & _ELSEWHERE:
-        return
-    for name in state.asked:
-        if name not in state.values:
-            state.attempts[name] = state.attempts.get(name, 0) + 1
-            if state.attempts[name] >= _GIVE_UP:
-                turn.dropped = shape.name
-                _leave(state, keep=True)
-                return
-
-
-def _recheck(state: State, shape: Shape) -> None:
-    """A time named after the free ones were told must be one of them."""
-    probe = probe_for(shape, state.shapes)
-    wanted = probe_arguments(state, shape, probe) if probe is not None else None
-    if probe is None or wanted is None:
-        return
-    record = state.made(probe.name, canonical(wanted))
-    if record is not None and record.result is not None and record.result.outcome == "ok":
-        fold_in(state, shape, probe, record)
-
-
-def _regret(state: State, shape: Shape, got: Extraction, before: Values) -> None:
-    """A refused day or time also withdraws the one said before, when the caller was changing it."""
-    for problem in got.problems:
-        if (
-            problem.key in ("past", "closed_day", "impossible_day", "mismatch", "which_day")
-            and problem.field in before
-            and problem.field not in got.values
-        ):
-            state.values.pop(problem.field, None)
-            state.values.pop(f"{problem.field}|date", None)
-
-
-def _later_guesses(state: State, shape: Shape, turn: Turn, got: Extraction) -> None:
-    """Free text that could not be read twice is taken as it was said, so that no form runs in circles."""
-    for name in state.asked:
-        item = shape.field(name)
-        if item is None or name in state.values or got.problems or got.values or turn.info:
-            continue
-        loose = item.kind in ("text", "address", "code") or (item.kind == "name" and state.attempts.get(name, 0) >= 1)
-        body = find.free_text(turn.text)
-        talk = turn.acts & {"cancel", "repeat", "wait", "hear", "robot", "person", "bye", "dont_know", "question"}
-        if loose and state.attempts.get(name, 0) >= 1 and words(body) and not talk and len(words(body)) <= 40:
-            if not item.pattern and len(body) >= item.min_length:
-                value = body.title() if item.kind == "name" else body
-                got.values[name] = value[: item.max_length]
-                state.values[name] = got.values[name]
-
-
-def _reader(state: State, turn: Turn, shape: Shape, useful: str, changing: bool) -> Reader:
-    asked = state.asked
-    if changing:
-        asked = (*asked, *(item.name for item in shape.fields if item.kind == "name"))
-    question = (
-        "question" in turn.acts and not REQUEST.search(plain(useful)) and not turn.acts & {"correction", "other_time"}
-    )
-    override = not question or bool(find.dates(useful, state.today)) or bool(find.times(useful, False))
-    return Reader(
-        useful, shape, state.values, asked, turn.acts, state.now, state.facts, override,
-        state.offered, turn.text if not turn.info else useful,
-    )  # fmt: skip
-
-
-def _hesitates(turn: Turn) -> bool:
-    return bool(
-        re.search(
-            r"\b(but wait|not yet|let me think|hold on|actually|except|hang on|before (you|that))\b", plain(turn.text)
-        )
-    )
-
-
-def _named_field(shape: Shape, text: str, values: Values) -> str:
-    """ "the phone number is wrong" → the phone field."""
-    said = {stem(w) for w in words(text)}
-    best, most = "", 0
-    for item in shape.fields:
-        if item.name not in values:
-            continue
-        own = {stem(w) for w in words(f"{item.label} {item.kind} {item.name.replace('_', ' ')}")}
-        score = len(own & said)
-        if score > most:
-            best, most = item.name, score
-    return best

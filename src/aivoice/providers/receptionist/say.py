@@ -10,23 +10,50 @@ from dataclasses import dataclass
 from aivoice.providers.receptionist.text import plain
 
 PHRASES: dict[str, tuple[str, ...]] = {
-    "greeting": ("Hello, this is {business}. How can I help you?", "Hi, you've reached {business}. What can I do for you?"),
+    "greeting": (
+        "Hello, this is {business}. How can I help you?",
+        "Hi, you've reached {business}. What can I do for you?",
+    ),
     "hello": ("Hello! How can I help you?", "Hi there, what can I do for you?", "Hello, how may I help?"),
     "hello_again": ("Hello!", "Hi there!"),
     "fine": ("I'm well, thank you.", "Doing well, thanks for asking."),
     "welcome": ("You're welcome.", "My pleasure.", "Happy to help."),
-    "anything_else": ("Is there anything else I can help with?", "Anything else I can do for you?", "What else can I do for you?"),
+    "anything_else": (
+        "Is there anything else I can help with?",
+        "Anything else I can do for you?",
+        "What else can I do for you?",
+    ),
     "goodbye": ("Thank you for calling {business}. Goodbye!", "Thanks for calling {business}. Take care, goodbye!"),
     "nothing_booked": ("All right, I haven't done anything yet.", "Okay, nothing has been set up."),
     "hear": ("Yes, I can hear you.", "I'm here, I hear you fine."),
-    "robot": ("I'm {business}'s automated assistant, not a person.", "No, I'm not a person; I'm the automated receptionist for {business}."),
-    "robot_offer": ("I can help right away, or put you through to someone.", "I'm glad to help, or I can transfer you to a person."),
+    "robot": (
+        "I'm {business}'s automated assistant, not a person.",
+        "No, I'm not a person; I'm the automated receptionist for {business}.",
+    ),
+    "robot_offer": (
+        "I can help right away, or put you through to someone.",
+        "I'm glad to help, or I can transfer you to a person.",
+    ),
     "robot_help": ("I'm glad to help, or take a message.", "Tell me what you need and I'll do my best."),
-    "who": ("This is {business}, I'm the automated receptionist.", "You've reached {business}. I'm the automated receptionist."),
-    "transfer": ("Of course, I'll put you through now.", "Sure, let me transfer you.", "Absolutely, connecting you now."),
+    "who": (
+        "This is {business}, I'm the automated receptionist.",
+        "You've reached {business}. I'm the automated receptionist.",
+    ),
+    "transfer": (
+        "Of course, I'll put you through now.",
+        "Sure, let me transfer you.",
+        "Absolutely, connecting you now.",
+    ),
     "transfer_failed": ("I'm sorry, nobody could take the call just now.", "Sorry, I couldn't get anyone on the line."),
-    "no_transfer": ("I'm sorry, I can't transfer calls from here.", "Sorry, I have nobody to put you through to right now."),
-    "offer_message": ("Shall I take a message?", "Would you like me to take a message?", "Would you like to leave a message?"),
+    "no_transfer": (
+        "I'm sorry, I can't transfer calls from here.",
+        "Sorry, I have nobody to put you through to right now.",
+    ),
+    "offer_message": (
+        "Shall I take a message?",
+        "Would you like me to take a message?",
+        "Would you like to leave a message?",
+    ),
     "offer_transfer": ("Shall I put you through to someone?", "Would you like me to transfer you to a person?"),
     "offer_either": (
         "Would you like me to take a message, or put you through to someone?",
@@ -54,14 +81,25 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "repeat": ("Of course.", "Sure, once more.", "Certainly."),
     "nothing_said": ("I hadn't said anything yet. How can I help you?", "Let's start here: how can I help you?"),
     "cancelled": ("No problem, I've dropped that.", "All right, forget about that one.", "Okay, I've left it."),
-    "what_change": ("Okay. What should I change?", "Sorry about that. Which part is wrong?", "All right, what would you like to change?"),
+    "what_change": (
+        "Okay. What should I change?",
+        "Sorry about that. Which part is wrong?",
+        "All right, what would you like to change?",
+    ),
     "not_understood_value": ("Sorry, I didn't get that.", "I'm sorry, I missed that.", "Sorry, once more please."),
     "stuck": ("I'm having trouble with this part, sorry.", "Sorry, I can't seem to get this right."),
     "back": ("Now, back to it.", "So, to continue.", "Coming back to your request."),
-    "confirm": ("Shall I go ahead?", "Is that right, shall I go ahead?", "Is everything correct, and shall I go ahead?"),
+    "confirm": (
+        "Shall I go ahead?",
+        "Is that right, shall I go ahead?",
+        "Is everything correct, and shall I go ahead?",
+    ),
     "readback": ("Let me read that back:", "So that's:", "To confirm:", "Just to check:"),
     "done": ("All set.", "That's done.", "Done."),
-    "already": ("That's already done, so I won't do it twice.", "I've done exactly that already, no need for a second time."),
+    "already": (
+        "That's already done, so I won't do it twice.",
+        "I've done exactly that already, no need for a second time.",
+    ),
     "cannot_change": (
         "That one is already done, and I can't change it from here.",
         "It's already gone through; changing it is beyond what I can do.",
@@ -91,7 +129,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "cannot_do": ("That's not something I can do from here.", "I can't do that myself, I'm afraid."),
     "sorry_to_hear": ("I'm sorry about that.", "I understand, sorry for the trouble."),
     "ways": ("I can {tasks}.", "What I can do is {tasks}."),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

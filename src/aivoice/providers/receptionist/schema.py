@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from aivoice.core.prompt import ToolSpec
+from aivoice.providers.receptionist.questions import Kind, Option, label_for, questions_for
 from aivoice.providers.receptionist.text import content, humanise, stem, words
 
-Kind = Literal[
-    "date", "time", "datetime", "email", "phone", "name", "address", "code", "integer", "number", "boolean", "enum",
-    "array", "text",
-]  # fmt: skip
 Schema = dict[str, Any]
 
 TRANSFER, END_CALL, TAKE_MESSAGE = "transfer", "end_call", "take_message"
@@ -27,21 +24,12 @@ BUILT_IN = frozenset({TRANSFER, END_CALL})
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One allowed value. stems: what a caller may say for it (each inner tuple is one way)."""
-
-    value: Any
-    spoken: str
-    stems: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Field:
     """One value to get. path: where it goes in the arguments. label: noun phrase without article ("phone number").
 
     past_ok: a day in the past makes sense (birth, accident). item: the kind of an array's items.
-    hints: stems that announce the field in speech. wrap: property that wraps each array item, or "". custom: the business worded the question.
-    wordy: every option has letters in it.
+    hints: stems that announce the field in speech. wrap: property that wraps each array item, or "".
+    custom: the business worded the question. wordy: every option has letters in it.
     """
 
     name: str
@@ -91,7 +79,8 @@ class Shape:
 _VISIT = re.compile(r"\b(appointment|visit|book|booking|reserv\w*|schedul\w*|table|consultation|come in|slot)\b")
 _NO_VISIT = re.compile(r"\b(emergenc\w*|dispatch|tow\w*|roadside|call ?back|message)\b")
 _PAST = re.compile(
-    r"\b(birth\w*|dob|born|incident|accident|happened|occur\w*|purchase\w*|since|last|loss|injur\w*|arrest\w*|began|started)\b"
+    r"\b(birth\w*|dob|born|incident|accident|happened|occur\w*|purchase\w*|since|last|loss|injur\w*|"
+    r"arrest\w*|began|started)\b"
 )
 _HINTS: tuple[tuple[Kind, str], ...] = (
     ("email", r"e[- ]?mail"),
@@ -99,8 +88,14 @@ _HINTS: tuple[tuple[Kind, str], ...] = (
     ("datetime", r"date ?time|timestamp|date and time|when|starts? at|start"),
     ("date", r"date|day|dob|birthday"),
     ("time", r"time|hour"),
-    ("code", r"(zip|postal|post)( ?code)?|plate|licen[cs]e plate|vin|\w+ (code|number|id|no)|reference|confirmation|code"),
-    ("name", r"((full|first|last|given|family|middle|caller|customer|client|patient|guest|contact|your|pet|person|owner)s? )*(sur)?name|who|attendee"),
+    ("code",
+        r"(zip|postal|post)( ?code)?|plate|licen[cs]e plate|vin|\w+ (code|number|id|no)|reference|"
+        r"confirmation|code"
+    ),
+    ("name",
+        r"((full|first|last|given|family|middle|caller|customer|client|patient|guest|contact|your|pet|person|"
+        r"owner)s? )*(sur)?name|who|attendee"
+    ),
     ("address", r"(\w+ )?address|street|location|where|pick ?up|drop ?off|destination|place"),
 )  # fmt: skip
 _QUANTITY = re.compile(r"\b(number of|how many|count|quantity|size|amount)\b")
@@ -180,7 +175,11 @@ def _resolve(value: object, defs: Schema) -> Schema:
             schema = {**_dict(defs.get(ref.rsplit("/", 1)[-1])), **{k: v for k, v in schema.items() if k != "$ref"}}
             continue
         for key in ("anyOf", "oneOf", "allOf"):
-            choices = [_dict(item) for item in cast("list[Any]", schema.get(key) or [])] if isinstance(schema.get(key), list) else []  # fmt: skip
+            choices = (
+                [_dict(item) for item in cast("list[Any]", schema.get(key) or [])]
+                if isinstance(schema.get(key), list)
+                else []
+            )
             consts = [item["const"] for item in choices if "const" in item]
             rest = {k: v for k, v in schema.items() if k != key}
             if consts and len(consts) == len(choices):
@@ -219,7 +218,7 @@ def _field(name: str, path: tuple[str, ...], prop: Schema, required: bool, defs:
     kind: Kind = "array" if is_array else kind_of(spoken_name, description, prop)
     options = _options(item if is_array else prop)
     about = f"{spoken_name} {description}".lower()
-    label = _text(prop.get("x-label")) or _label(spoken_name, description, kind)
+    label = _text(prop.get("x-label")) or label_for(spoken_name, description, kind)
     number = (prop.get("minimum"), prop.get("maximum"))
     low, high = (float(v) if isinstance(v, int | float) and not isinstance(v, bool) else None for v in number)
     exclusive = prop.get("exclusiveMinimum")
@@ -228,7 +227,9 @@ def _field(name: str, path: tuple[str, ...], prop: Schema, required: bool, defs:
     own = prop.get("x-question")
     asked = [own] if isinstance(own, str) else cast("list[Any]", own) if isinstance(own, list) else []
     asked = [item for item in asked if isinstance(item, str) and item.strip()]
-    wordings = tuple(dict.fromkeys([*asked, *_questions(kind, label, description, options, bool(_PAST.search(about)))]))
+    wordings = tuple(
+        dict.fromkeys([*asked, *questions_for(kind, label, description, options, bool(_PAST.search(about)))])
+    )
     hints = frozenset(stem(w) for w in words(spoken_name)) | frozenset(content(description)) - frozenset(
         {"caller", "format"}
     )
@@ -296,7 +297,9 @@ def _options(schema: Schema) -> tuple[Option, ...]:
         spoken = humanise(str(value)) if isinstance(value, str) else str(value).lower()
         more = synonyms.get(str(value))
         same = [str(way) for way in cast("list[Any]", more)] if isinstance(more, list) else []
-        spoken = next((way for way in same if "'" in way and re.sub(r"\W", "", way) == re.sub(r"\W", "", spoken)), spoken)
+        spoken = next(
+            (way for way in same if "'" in way and re.sub(r"\W", "", way) == re.sub(r"\W", "", spoken)), spoken
+        )
         ways = (
             [spoken, *(str(word) for word in cast("list[Any]", more) if word)] if isinstance(more, list) else [spoken]
         )
@@ -305,118 +308,8 @@ def _options(schema: Schema) -> tuple[Option, ...]:
     return tuple(result)
 
 
-_CLUTTER = re.compile(
-    r"\([^)]*\)|,? ?\b(e\.g\.|for example|such as|in the format|formatted|as (an )?iso|in iso|iso ?8601|yyyy|as hh|in 24|if known|if given|optional|required).*$",
-    re.I,
-)
-_PEOPLE = r"(?:the )?(?:caller|customer|client|patient|guest|visitor|user|person|diner)"
-
-
-def _noun(description: str) -> str:
-    """The description as a noun phrase about "your …", or "" where it is none."""
-    text = _CLUTTER.sub("", description).split(". ")[0].strip(" .,;:")
-    text = re.sub(rf"\b{_PEOPLE}'s\b", "your", text, flags=re.I)
-    text = re.sub(rf"\b(name|number|address|e-?mail) (?:of|for) {_PEOPLE}\b", r"your \1", text, flags=re.I)
-    text = re.sub(r"^(the|a|an) ", "", text, flags=re.I)
-    return text[:1].lower() + text[1:] if 0 < len(text.split()) <= 7 else ""
-
-
-def _label(name: str, description: str, kind: Kind) -> str:
-    match kind:
-        case "email":
-            return "email address"
-        case "phone":
-            return "phone number"
-        case "date" | "time" | "datetime" if len(name.split()) == 1:
-            return {"date": "day", "time": "time", "datetime": "day and time"}[kind]
-        case _:
-            return name or _noun(description) or "detail"
-
-
-YOUR_NAME = re.compile(r"((caller|customer|patient|client|guest|visitor|contact|diner|your) )?(full )?name")
-_OFFERED = re.compile(
-    r"\b(service|treatment|seating|size|colou?r|plan|package|room|table|menu|option|product|slot|time|day)\b"
-)
-_ABOUT = re.compile(r"^(?:short |brief )?(?:description|summary|details|explanation) of (?:the )?")
-
-
-def _questions(kind: Kind, label: str, description: str, options: tuple[Option, ...], past: bool) -> tuple[str, ...]:
-    """Wordings to ask with, the best first, each different."""
-    again = f"Could you tell me the {label}?"
-    match kind:
-        case "email":
-            return "What's your email address?", "Could you spell your email address for me?"
-        case "phone":
-            return (
-                "What's the best phone number for you?",
-                "And the phone number, please?",
-                "Could you give me the phone number, digit by digit?",
-            )
-        case "name" if YOUR_NAME.fullmatch(label):
-            noun = "full name" if "full" in label else "name"
-            return f"May I have your {noun}?", f"Could you tell me your {noun}, please?", "Could you spell your name for me?"
-        case "date" if label == "day":
-            return "What day would you like?", "Which day would suit you?"
-        case "time" if label == "time":
-            return "What time would you like?", "Which time would suit you?"
-        case "datetime" if label == "day and time" or not past:
-            return "What day and time would you like?", "When would suit you?"
-        case "boolean":
-            return boolean_question(label, description), f"{label.capitalize()}: yes or no?"
-        case "enum":
-            menu = listed_options(options)
-            wish = "would you like" if _OFFERED.search(label) else "is it"
-            return (
-                f"Which {label} {wish}{': ' + menu if len(options) <= 4 else ''}?",
-                f"I have {menu}. Which one is it?",
-            )
-        case "integer" if (noun := _noun(description)).startswith("number of "):
-            return f"How many {noun.removeprefix('number of ')}?", again
-        case _:
-            noun = _noun(description)
-            if _ABOUT.match(noun) and not re.match(r"(what|how|why|where)", noun := _ABOUT.sub("", noun)):
-                return f"Could you describe the {noun.removeprefix('your ')}?", again
-            if re.match(r"(what|where|why|how|which|when|who|whether)\b", noun):
-                return f"Could you tell me {_second_person(noun)}?", again
-            your = noun.startswith("your ")
-            return (f"What's {noun if your else 'the ' + (noun or label)}?"), again
-
-
-def _second_person(clause: str) -> str:
-    clause = re.sub(rf"\b{_PEOPLE} is\b", "you are", clause, flags=re.I)
-    clause = re.sub(rf"\b{_PEOPLE} (has|needs|wants)\b", lambda m: f"you {m[1][:-1] if m[1] != 'has' else 'have'}", clause, flags=re.I)  # fmt: skip
-    return re.sub(rf"\b{_PEOPLE}\b", "you", clause, flags=re.I)
-
-
-def boolean_question(label: str, description: str) -> str:
-    """ "Whether the caller is a new patient" → "Are you a new patient?"."""
-    clause = re.sub(
-        r"^(true|yes)? ?(if|when|whether)( or not)? ", "", _CLUTTER.sub("", description).strip(" ."), flags=re.I
-    )
-    match = re.match(rf"{_PEOPLE} (is|are|was|has|needs|wants|can|will) (.+)$", clause, flags=re.I)
-    if match:
-        opening = {
-            "is": "Are you", "are": "Are you", "was": "Were you", "has": "Do you have", "needs": "Do you need",
-            "wants": "Do you want", "can": "Can you", "will": "Will you",
-        }[match[1].lower()]  # fmt: skip
-        return f"{opening} {match[2]}?"
-    match = re.match(r"((?:it|this|the|that|anyone)(?: \w+)?) (is|was|can|has) (.+)$", clause, flags=re.I)
-    if match:
-        return f"{match[2].capitalize()} {match[1].lower()} {match[3]}?"
-    return f"Is it {label.removeprefix('is ')}?" if not clause or len(clause.split()) > 12 else f"Could you tell me whether {clause[:1].lower()}{clause[1:]}?"  # fmt: skip
-
-
-def listed_options(options: tuple[Option, ...], most: int = 6) -> str:
-    """ "a, b or c" of at most `most` options."""
-    names = [option.spoken for option in options[:most]]
-    if len(options) > most:
-        return ", ".join(names) + " and a few others"
-    return ", ".join(names[:-1]) + f" or {names[-1]}" if len(names) > 1 else "".join(names)
-
-
 def _task(name: str, description: str) -> str:
     first = re.split(r"(?<=\w)[.;:]\s|[.;(]", description)[0].strip() if description else ""
     if not first or not words(first) or words(first)[0] not in VERBS or len(first.split()) > 12:
-        spoken = humanise(name)
-        return spoken
+        return humanise(name)
     return first[:1].lower() + first[1:]

@@ -192,7 +192,12 @@ def _facts(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 _COMMANDING = re.compile(
-    r"\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(instruction|previous|above|prior|rule|prompt|everything|all)|\b(system|assistant|user|developer)\s*:|\bsystem prompt\b|\byou (are now|must now|should now|will now)\b|\b(call|use|invoke|run|execute|trigger) (the )?\w*_?\w* ?(tool|function)\b|\b(transfer|end_call|take_message)\s*\(|<\/?\w+>|```|\bas an ai\b|\b(tell|ask|instruct) the (caller|user|customer) (to|that|for)\b|\bsay (exactly|the following|that)\b|\b(new|updated|important) instructions?\b|\bprompt\b|https?://|\bpretend\b|\brole ?play\b",
+    r"\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(instruction|previous|above|prior|rule|prompt|"
+    r"everything|all)|\b(system|assistant|user|developer)\s*:|\bsystem prompt\b|\byou (are now|must now|"
+    r"should now|will now)\b|\b(call|use|invoke|run|execute|trigger) (the )?\w*_?\w* ?(tool|function)\b|"
+    r"\b(transfer|end_call|take_message)\s*\(|<\/?\w+>|```|\bas an ai\b|\b(tell|ask|instruct) the (caller|"
+    r"user|customer) (to|that|for)\b|\bsay (exactly|the following|that)\b|\b(new|updated|"
+    r"important) instructions?\b|\bprompt\b|https?://|\bpretend\b|\brole ?play\b",
     re.I,
 )
 

@@ -64,7 +64,8 @@ class Turn:
 class State:
     """form: the tool being filled in, or "". asked: fields the caller was asked for. body: the read-back as heard.
 
-    confirmed: canonical arguments the caller said yes to. offers: what the last words proposed. offered: times proposed.
+    confirmed: canonical arguments the caller said yes to. offers: what the last words proposed. offered: times
+    proposed.
     taken: a time (HH:MM, or "day") that turned out not to be free, by `checked`. choices: the options
     that it left. subject: the text of the last
     question about the business. parked: values of forms left aside. fresh: nothing answered the
@@ -121,11 +122,20 @@ def split_heard(text: str) -> tuple[str, bool]:
 
 _OFFERS: tuple[tuple[Offer, str], ...] = (
     ("message", r"\b(take|leave|pass on) (a|your|the) message\b|\bwhat shall i pass on\b|\btake a message instead\b"),
-    ("transfer", r"\b(transfer you|put you through|connect you|pass you on)\b|\b(speak|talk) (to|with) (someone|a person|a human|somebody)\b"),
+    ("transfer",
+        r"\b(transfer you|put you through|connect you|pass you on)\b|\b(speak|talk) (to|with) (someone|"
+        r"a person|a human|somebody)\b"
+    ),
     ("more", r"\b(anything else|what else can i|what can i do for you|how (can|may) i help|something else)\b"),
-    ("change", r"\b(what should i change|which part is wrong|what would you like to change|what would you like me to change)\b"),
+    ("change",
+        r"\b(what should i change|which part is wrong|what would you like to change|"
+        r"what would you like me to change)\b"
+    ),
     ("other_day", r"\b(another day|a different day|different time|another time)\b"),
-    ("task", r"\b(would you like (me )?to (book|schedule|reserve|set)|shall i (book|schedule|set)|want me to (book|schedule))\b"),
+    ("task",
+        r"\b(would you like (me )?to (book|schedule|reserve|set)|shall i (book|schedule|set)|want me to (book|"
+        r"schedule))\b"
+    ),
 )  # fmt: skip
 
 
@@ -133,3 +143,11 @@ def offers_in(heard: str) -> tuple[Offer, ...]:
     """What the agent's last words proposed to the caller."""
     said = plain(heard)
     return tuple(name for name, pattern in _OFFERS if re.search(pattern, said))
+
+
+def leave(state: State, keep: bool = False) -> None:
+    """The form is over (done, or given up); `keep` parks its values for later."""
+    if state.form and keep:
+        state.parked[state.form] = dict(state.values)
+    state.form, state.values, state.asked, state.confirmed, state.read_back = "", {}, (), "", False
+    state.attempts, state.offered, state.taken = {}, (), ""

@@ -91,7 +91,12 @@ def ask(draft: Draft, shape: Shape, item: Field, open_fields: list[Field]) -> No
         ):
             draft.add(draft.voice.choose(WHEN, first=True))
             return
-        if (item.kind, follow.kind) == ("name", "phone") and item.label.endswith("name") and len(item.label.split()) <= 2 and item.label.split()[0] in ("name", "full", "caller", "customer", "your", "client", "guest"):  # fmt: skip
+        if (
+            (item.kind, follow.kind) == ("name", "phone")
+            and item.label.endswith("name")
+            and len(item.label.split()) <= 2
+            and item.label.split()[0] in ("name", "full", "caller", "customer", "your", "client", "guest")
+        ):
             draft.add(draft.voice.choose(NAME_AND_PHONE, first=True))
             return
     draft.add(question_for(draft, item))
@@ -143,7 +148,7 @@ def question_value(draft: Draft, shape: Shape, problem: Problem) -> None:
 
 
 def check_free(draft: Draft, shape: Shape) -> bool:
-    """Call the check of free times as soon as it can be made, once for the same arguments; True where the reply is done."""
+    """Call the check of free times as soon as it can be made, once a set of arguments; True where the reply is done."""
     state = draft.state
     probe = probe_for(shape, state.shapes)
     if probe is None:

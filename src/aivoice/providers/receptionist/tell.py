@@ -44,7 +44,8 @@ def _built_in(draft: Draft, record: Record) -> bool:
 _DONE = {
     "book": "You're booked", "schedule": "You're scheduled", "reserve": "Your reservation is made",
     "cancel": "That's cancelled", "reschedule": "That's moved", "move": "That's moved", "change": "That's changed",
-    "send": "That's arranged", "request": "Your request is in", "dispatch": "That's on its way", "order": "Your order is in",
+    "send": "That's arranged", "request": "Your request is in", "dispatch": "That's on its way",
+    "order": "Your order is in",
     "register": "You're registered", "report": "That's reported", "arrange": "That's arranged",
 }  # fmt: skip
 
@@ -174,7 +175,9 @@ def tell_free(draft: Draft, record: Record, active: Shape, probe: Shape) -> bool
             draft.say("other_day")
         return True
     if state.taken and clock_of(state.taken) is None:
-        draft.add(f"I'm sorry, the {state.taken} isn't free. I could offer the {listed(list(state.choices), 'or the')}.")
+        draft.add(
+            f"I'm sorry, the {state.taken} isn't free. I could offer the {listed(list(state.choices), 'or the')}."
+        )
         draft.say("which")
         return True
     if state.taken:
@@ -211,9 +214,8 @@ def offer_times(draft: Draft, moments: tuple[Moment, ...]) -> None:
     days = {m[0] for m in moments}
     options = listed([_moment(draft, m, len(days) == 1) for m in moments], "and")
     day = day_in(next(iter(days))) if len(days) == 1 and "" not in days else None
-    draft.add(
-        f"{draft.voice.choose(('I do have', 'I could offer'))} {options}{' ' + day_label(day, draft.state.today) if day else ''}."
-    )
+    lead = draft.voice.choose(("I do have", "I could offer"))
+    draft.add(f"{lead} {options}{' ' + day_label(day, draft.state.today) if day else ''}.")
     draft.say("which")
 
 

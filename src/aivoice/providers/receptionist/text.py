@@ -15,6 +15,7 @@ T = TypeVar("T")
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:[.,]\d+)*")
 
+
 def word_set(text: str) -> frozenset[str]:
     """The words of a table, separated by white space."""
     return frozenset(text.split())
@@ -96,7 +97,9 @@ def _one_edit(one: str, two: str) -> bool:
     """Whether one letter added, lost or changed makes the words equal."""
     if abs(len(one) - len(two)) > 1:
         return False
-    at = next((i for i, (left, right) in enumerate(zip(one, two, strict=False)) if left != right), min(len(one), len(two)))
+    at = next(
+        (i for i, (left, right) in enumerate(zip(one, two, strict=False)) if left != right), min(len(one), len(two))
+    )
     return one[at + 1 :] == two[at + 1 :] or one[at:] == two[at + 1 :] or one[at + 1 :] == two[at:]
 
 
