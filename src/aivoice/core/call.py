@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
+from aivoice.core import snapshot
 from aivoice.core.budget import LeaseClock
 from aivoice.core.config import CallConfig
 from aivoice.core.context import History
@@ -22,6 +23,7 @@ from aivoice.core.intents import person_target
 from aivoice.core.mouth import Mouth
 from aivoice.core.outbox import Outbox
 from aivoice.core.rules import RULES
+from aivoice.core.snapshot import Json
 from aivoice.core.state import ConversationState
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.turn import Phase
@@ -68,6 +70,23 @@ class Call:
     def next_deadline(self) -> int | None:
         """When a `Tick` is due at the latest, in µs; it may lie in the past."""
         return self._deadline
+
+    def snapshot(self) -> dict[str, Json]:
+        """The state as JSON values. Raises SnapshotError while commands wait to be polled."""
+        if self._out.commands:
+            raise snapshot.SnapshotError("commands are waiting: poll them all before writing the call down")
+        return {**snapshot.write(self._talk), "deadline": self._deadline}
+
+    @classmethod
+    def restore(cls, written: dict[str, Json], config: CallConfig) -> Call:
+        """The call as it was, under `config`, on a clock that goes on. Raises SnapshotError.
+
+        Operations that were open are still waited for: the engine reports their end or failure.
+        """
+        call = cls(config)
+        call._talk = snapshot.read(written, config)
+        call._out, call._deadline = call._talk.out, written.get("deadline")
+        return call
 
     @property
     def phase(self) -> Phase:

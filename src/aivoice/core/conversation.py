@@ -297,6 +297,7 @@ class Conversation:
             return
         self.out.emit(c.Cancel(self.turn, transfer.attempt))
         self._end_reply("transfer failed")
+        self.ears.forget(self.heard_end)
         self.mouth.notice(self.turn, ("transfer.failed",), now)
 
     def finish(self, reason: str) -> None:

@@ -117,8 +117,14 @@ def _settle_contest(talk: Conversation, now: int) -> None:
 # ---------------------------------------------------------------- the caller's turn
 
 
+def _floor_is_free(talk: Conversation) -> bool:
+    """No reply, contest, transfer or goodbye is under way: what the caller says makes a turn."""
+    busy = talk.contest is not None or talk.committed() is not None or talk.transferring is not None
+    return talk.up and not busy and not talk.closing
+
+
 def _may_decide(talk: Conversation) -> bool:
-    return talk.up and not talk.ears.speaking and talk.contest is None and talk.committed() is None and not talk.closing
+    return _floor_is_free(talk) and not talk.ears.speaking
 
 
 def _emergency(talk: Conversation) -> int | None:
@@ -145,7 +151,7 @@ def _answer_emergency(talk: Conversation, now: int) -> None:
 
 def _turn_end(talk: Conversation) -> int | None:
     ears = talk.ears
-    if not ears.text or not talk.up or talk.contest is not None or talk.committed() is not None or talk.closing:
+    if not ears.text or not _floor_is_free(talk):
         return None
     if ears.speaking:
         return max(ears.changed_at, ears.started_at) + talk.config.endpointing.stuck * MS
@@ -173,7 +179,7 @@ def _forget_wordless(talk: Conversation, now: int) -> None:
     mumbled = talk.ears.voiced >= talk.config.endpointing.mumble * MS
     talk.ears.forget()
     talk.idle_since = now
-    if mumbled and talk.transferring is None:
+    if mumbled:
         talk.failed_turn("apology.hearing", now)
 
 

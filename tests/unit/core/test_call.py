@@ -495,6 +495,14 @@ class TestEndings:
         toy = call()
         assert toy.feed(e.Dtmf("0"))[0].cached == "transfer"
 
+    def test_what_is_said_while_the_other_side_rings_starts_nothing(self) -> None:
+        toy = call()
+        toy.feed(e.Dtmf("0"))
+        toy.pass_time(3_000)
+        toy.voice("can I speak to a person?")
+        assert len(toy.said(c.Transfer)) == 1
+        assert not toy.said(c.TurnEnded)
+
     def test_an_emergency_does_not_wait(self) -> None:
         toy = call(CallConfig(emergency=Emergency(("can't breathe",), "ambulance")))
         toy.voice("my husband can't breathe and", final=False)
