@@ -70,13 +70,14 @@ def endpointing_points() -> list[Point]:
         for wait in (0, 300, 500, 700, 1_000)
     ]
     by_text = [
-        Point("endpointing", f"by text: open {wait} ms", {"config": {"endpointing": {"open": wait}}})
-        for wait in (0, 150, 300, 450, 600, 800)
+        Point("endpointing", f"by text: {kind} {wait} ms", {"config": {"endpointing": {kind: wait}}})
+        for kind, waits in (("open", (0, 300, 450, 600, 800)), ("loose", (500, 800, 1_000, 1_250)))
+        for wait in waits
     ]
     return [*fixed, Point("endpointing", "by text: defaults"), *by_text]
 
 
-_WAITS = ("closed", "open", "dangling", "spelling", "longest")
+_WAITS = ("closed", "open", "loose", "dangling", "spelling", "longest")
 SWEEPS = {"clauses": clause_points, "speculation": speculation_points, "endpointing": endpointing_points}
 
 
