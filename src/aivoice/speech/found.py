@@ -51,13 +51,18 @@ class Token:
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
+# Recognisers write "a quarter to four" with a sign.
+_AS_WORDS = {"¼": "quarter", "½": "half"}
+
+
 def tokenise(text: str) -> tuple[Token, ...]:
     """The words and digit runs of `text`, in order, with their gaps."""
     tokens: list[Token] = []
     last = 0
     for match in _TOKEN.finditer(text[:MAX_CHARS]):
         raw = match.group()
-        tokens.append(Token(raw.lower().replace("’", "'"), raw, match.start(), match.end(), text[last : match.start()]))
+        word = _AS_WORDS.get(raw) or raw.lower().replace("’", "'")
+        tokens.append(Token(word, raw, match.start(), match.end(), text[last : match.start()]))
         last = match.end()
     return tuple(tokens)
 

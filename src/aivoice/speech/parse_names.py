@@ -93,6 +93,8 @@ def _take(tokens: tuple[Token, ...], index: int, *, cased: bool) -> tuple[list[s
             break  # the spelling begins
         if cased and not token.raw[0].isupper() and word not in _PARTICLES:
             break
+        if words and token.raw.isupper() and len(word) >= 3 and _alike(words[-1], word) >= 0.6:
+            break  # the spelling of the name before it, run together
         if word in _COMMON and not (cased and token.raw[0].isupper() and words):
             break
         words.append(_TITLES.get(word, _capitalise(word)))
@@ -119,7 +121,7 @@ def find_name(text: str, *, expected: bool = False) -> Found[Name] | None:
     cased = any(
         token.raw[0].isupper() and token.word not in ("i", "i'm", "i'd", "i'll", "i've") for token in tokens[1:]
     )
-    spelled = find_spelled(text)
+    spelled = find_spelled(text) or _capitals(tokens, cased)
     for patterns, strict in ((_STRONG, False), (_WEAK, True)):
         for index in range(len(tokens)):
             for words in sorted(patterns, key=len, reverse=True):
@@ -132,6 +134,17 @@ def find_name(text: str, *, expected: bool = False) -> Found[Name] | None:
     if expected:
         return _bare(text, tokens, spelled)
     return None
+
+
+def _capitals(tokens: tuple[Token, ...], cased: bool) -> tuple[Found[str], ...]:
+    """Letters run together by a recogniser: "Miller, MILLER" after "m i double l e r" was said."""
+    if not cased:
+        return ()
+    return tuple(
+        Found(token.word, token.start, token.end)
+        for token in tokens[1:]
+        if len(token.raw) >= 3 and token.raw.isupper() and token.raw.isalpha()
+    )
 
 
 def _bare(text: str, tokens: tuple[Token, ...], spelled: tuple[Found[str], ...]) -> Found[Name] | None:

@@ -11,7 +11,7 @@ from aivoice.speech.found import Found, Token, found, tokenise, word_at, words_a
 from aivoice.speech.parse_numbers import TEENS, TENS, UNITS
 
 _DIGIT_WORDS = {**{word: str(value) for word, value in UNITS.items()}, "o": "0", "nil": "0", "nine": "9", "niner": "9"}
-_REPEATS = {"double": 2, "triple": 3, "treble": 3}
+_REPEATS = {"double": 2, "triple": 3, "treble": 3, "tripple": 3, "trouble": 3}
 _FILLERS = frozenset({"um", "uh", "er", "erm", "dash", "hyphen", "and", "then", "space", "comma", "that's"})
 _RESTARTS = (
     ("no", "sorry"),

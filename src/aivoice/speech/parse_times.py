@@ -8,6 +8,7 @@ four", "tuesday at two", "three or four pm") or when the receptionist has just a
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,7 +94,10 @@ def _hour(tokens: tuple[Token, ...], index: int, most: int = 12) -> tuple[int, i
 
 def _relative_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
     """ "half past three", "(a) quarter to four", "ten past two", "twenty five to six", "half three"."""
-    at = index + 1 if word_at(tokens, index) == "a" else index
+    article = word_at(tokens, index) == "a" or (
+        word_at(tokens, index) in ("1", "one") and word_at(tokens, index + 1) in _FRACTIONS
+    )
+    at = index + 1 if article else index
     word = word_at(tokens, at)
     if word in _FRACTIONS:
         minutes, at = _FRACTIONS[word], at + 1
@@ -240,12 +244,16 @@ def _named_at(tokens: tuple[Token, ...], index: int) -> tuple[TimeSpan, int] | N
     return None
 
 
+# "10-30" is how recognisers may write "ten thirty"; a colon is as long as the hyphen, so positions stay.
+_DASHED = re.compile(r"(?<![\d-])(1[0-2]|[1-9])-([0-5][05])(?![\d-])")
+
+
 def find_times(text: str, *, expected: bool = False) -> tuple[Found[TimeSpan], ...]:
     """Every time of day said in `text`, in order. Never raises.
 
     expected: the caller has just been asked for a time, so that a bare "three" or "nine forty" is one.
     """
-    tokens = tokenise(text)
+    tokens = tokenise(_DASHED.sub(r"\1:\2", text) if expected else text)
     result: list[Found[TimeSpan]] = []
     index = 0
     while index < len(tokens):

@@ -97,6 +97,8 @@ TIMES = {
     "I'd like tomorrow at three": "15:00?",
     "half past three": "15:30?",
     "quarter to four": "15:45?",
+    "1 ¼ to 4": "15:45?",
+    "½ past 3": "15:30?",
     "a quarter past two in the afternoon": "14:15",
     "ten to five": "16:50?",
     "twenty five past eight": "08:25?",
@@ -157,7 +159,9 @@ def test_a_bare_number_is_a_time_when_one_was_asked_for() -> None:
     assert shown("three", expected=True) == "15:00?"
     assert shown("nine forty", expected=True) == "09:40?"
     assert shown("um, ten please", expected=True) == "10:00?"
+    assert shown("10-30.", expected=True) == "10:30?"
     assert shown("three") == ""
+    assert shown("10-30") == ""
 
 
 PHONES = {
@@ -171,6 +175,7 @@ PHONES = {
     "five five six no sorry five five five oh one four two": "5550142",
     "eight hundred five five five oh one nine nine": "8005550199",
     "triple five oh one four two": "5550142",
+    "Trouble 5, 01-42": "5550142",
     "at 3:30 on 11/24": "",
     "$1,250,000": "",
     "$12,500,000,000.00 a year": "",
@@ -235,6 +240,8 @@ NAMES = {
     "i'm looking for an appointment": (None, None),
     "it's for tomorrow": (None, None),
     "s m i t h": (None, "Smith"),
+    "Miller, MILLER.": (None, "Miller"),
+    "Anna Bell, BELLE": (None, "Anna Belle"),
 }
 
 
