@@ -90,6 +90,33 @@ def test_minilm(check: Check, server: InferenceSettings) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("check", senses.TURN_CHECKS, ids=name_of)
+def test_smart_turn(check: Check, server: InferenceSettings) -> None:
+    async def main() -> None:
+        async with models(server) as embedded:
+            if embedded.turn is None:
+                pytest.skip("Smart Turn's package is not installed; a call does without it")
+            pcm, _ = await spoken(embedded, TEXT)
+            await check(senses.TurnSubject(embedded.turn, TEXT, pcm))
+
+    run_virtual(main())
+
+
+def test_a_turn_cut_off_scores_lower_than_a_finished_one(server: InferenceSettings) -> None:
+    async def main() -> None:
+        async with models(server) as embedded:
+            if embedded.turn is None:
+                pytest.skip("Smart Turn's package is not installed; a call does without it")
+            scores: list[tuple[float, float]] = []
+            for text, word in (("I would like to book a table for four people on Friday evening.", 10), (TEXT, 7)):
+                whole, marks = await spoken(embedded, text, "heart")
+                cut = whole[: 2 * next(mark.sample for mark in marks if mark.word == word)] + bytes(6_400)
+                scores.append((await embedded.turn.score("", cut), await embedded.turn.score("", whole)))
+            assert all(cut < whole for cut, whole in scores), scores
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("check", senses.VAD_CHECKS, ids=name_of)
 @pytest.mark.parametrize("provider", ["silero", "earshot"])
 def test_voice_activity(check: Check, provider: str, server: InferenceSettings) -> None:

@@ -11,6 +11,7 @@ from aivoice.providers.embedded.earshot import EarshotVad
 from aivoice.providers.embedded.hibari import HibariTts
 from aivoice.providers.embedded.minilm import MiniLmEmbedder
 from aivoice.providers.embedded.silero import SileroVad
+from aivoice.providers.embedded.smart_turn import SmartTurn
 from aivoice.providers.embedded.whisper import WhisperStt
 from aivoice.providers.inference import Inference, InferenceSettings
 
@@ -35,6 +36,7 @@ def settings(*, listen: str = "", connect: str = "", workers: int = host.WORKERS
 class EmbeddedSet:
     """stt, tts, vad, embedder: adapters to the ports, sharing one inference process. vad_fallback: needs no model.
 
+    turn: the end-of-turn detector, or None where its package is not installed (a call does without it).
     inference: for `doctor` and tests (`process_id`, `restarts`).
     """
 
@@ -43,6 +45,7 @@ class EmbeddedSet:
     vad: SileroVad
     vad_fallback: EarshotVad
     embedder: MiniLmEmbedder
+    turn: SmartTurn | None
     inference: Inference = field(repr=False)
 
     @staticmethod
@@ -61,5 +64,11 @@ class EmbeddedSet:
         vad_fallback = EarshotVad()
         async with SileroVad() as vad, Inference(given or settings(), progress=progress) as inference:
             yield EmbeddedSet(
-                WhisperStt(inference), HibariTts(inference), vad, vad_fallback, MiniLmEmbedder(inference), inference
+                stt=WhisperStt(inference),
+                tts=HibariTts(inference),
+                vad=vad,
+                vad_fallback=vad_fallback,
+                embedder=MiniLmEmbedder(inference),
+                turn=SmartTurn(inference) if host.TURN in inference.jobs else None,
+                inference=inference,
             )

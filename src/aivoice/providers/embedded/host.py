@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from aivoice.errors import MissingModelError
 from aivoice.providers.embedded.hibari_model import HibariModel, speak_job
 from aivoice.providers.embedded.minilm_model import MiniLmModel, embed_job
+from aivoice.providers.embedded.smart_turn_model import SmartTurnModel, turn_job
 from aivoice.providers.embedded.whisper_model import WhisperModel, load_base, load_tiny, transcribe_job
 from aivoice.providers.inference.server import Handler
 
 LOAD = "aivoice.providers.embedded.host:load"
-FINAL, FINAL_TINY, SPEAK, EMBED = "final:base", "final:tiny", "tts", "embed"
+FINAL, FINAL_TINY, SPEAK, EMBED, TURN = "final:base", "final:tiny", "tts", "embed", "turn"
 INTERIM, INTERIM_TINY = "interim:base", "interim:tiny"
 WORKERS = 2
 AT_MOST = {"interim": 1}
@@ -32,9 +34,10 @@ def load(progress: Callable[[str], None], options: Mapping[str, Any]) -> dict[st
         tiny = pool.submit(_tiny, workers)
         progress("loading MiniLM (search)")
         minilm = pool.submit(_minilm)
+        turn = pool.submit(_turn)
         by_base: Handler = partial(transcribe_job, base.result())
         by_tiny: Handler = partial(transcribe_job, tiny.result())
-        return {
+        handlers: dict[str, Handler] = {
             SPEAK: partial(speak_job, hibari.result()),
             EMBED: partial(embed_job, minilm.result()),
             FINAL: by_base,
@@ -42,6 +45,10 @@ def load(progress: Callable[[str], None], options: Mapping[str, Any]) -> dict[st
             FINAL_TINY: by_tiny,
             INTERIM_TINY: by_tiny,
         }
+        detector = turn.result()
+        if detector is not None:
+            handlers[TURN] = partial(turn_job, detector)
+        return handlers
 
 
 _SILENCE = bytes(16_000)
@@ -64,6 +71,13 @@ def _hibari() -> HibariModel:
     for _ in model.speak("Hello."):
         pass
     return model
+
+
+def _turn() -> SmartTurnModel | None:
+    try:
+        return SmartTurnModel()
+    except MissingModelError:
+        return None  # turns are then decided by text and pauses alone
 
 
 def _minilm() -> MiniLmModel:

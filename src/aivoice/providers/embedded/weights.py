@@ -77,5 +77,12 @@ MINILM_TOKENIZER = Weights(
     ("embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",),
 )
 
+SMART_TURN = Weights(
+    "end of turn (Smart Turn)",
+    "pipecat-ai==1.14.0",
+    "pipecat",
+    ("audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",),
+)
+
 ALL = (*WHISPER_BASE, WHISPER_TINY, HIBARI, SILERO, MINILM, MINILM_TOKENIZER)
-"""For `aivoice doctor`: ask each for its folder."""
+"""For `aivoice doctor`: ask each for its folder. SMART_TURN is not among them: a call does without it."""

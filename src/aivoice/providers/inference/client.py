@@ -119,6 +119,8 @@ class Inference:
         self._down = False
         self._closed = False
         self.restarts = 0
+        self.jobs: frozenset[str] = frozenset()
+        """What the process offers; known once it has started."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -245,6 +247,7 @@ class Inference:
                 if self._progress is not None and not self._ready:
                     self._progress(str(frame.meta.get("text", "")))
             case Kind.READY:
+                self.jobs = frozenset(str(job) for job in frame.meta.get("jobs", ()))
                 self._on_ready()
             case Kind.FAILED:
                 self._on_failed(frame)
