@@ -4,7 +4,7 @@ Weights come inside pinned packages; nothing is downloaded at run time. `bundle.
 to the ports. Whisper, hibari and MiniLM run in the inference process (`host`), Silero in a thread of the call process.
 
 Nothing leaves the machine either: onnxruntime's Linux wheels report usage to their maker unless told not to, and read
-that setting when they are imported; so it is made here, before any module of ours imports them, and children inherit it.
+that setting when they are imported; so it is made here, before any module of ours imports them. Children inherit it.
 """
 
 import os
