@@ -30,7 +30,17 @@ _STRONG = (
     ("in", "the", "name", "of"),
     ("it's", "under"), ("the", "patient's", "name", "is"), ("her", "name", "is"), ("his", "name", "is"),
 )  # fmt: skip
-_WEAK = (("this", "is"), ("i'm",), ("i", "am"), ("it's",), ("it", "is"), ("for",), ("that's",), ("speaking", "with"))
+_WEAK = (
+    ("this", "is"),
+    ("i'm",),
+    ("i", "am"),
+    ("it's",),
+    ("it", "is"),
+    ("for",),
+    ("that's",),
+    ("speaking", "with"),
+    ("under",),
+)
 _FILLERS = word_set(
     "yes yeah yep sure okay ok um uh er erm well oh hi hello so right of course it's its it is that's the name my and "
     "certainly absolutely hey good morning afternoon evening thanks thank you"

@@ -109,6 +109,7 @@ def _relative_clock(tokens: tuple[Token, ...], index: int) -> _Clock | None:
         if word_at(tokens, at) in ("minutes", "mins"):
             at += 1
     joint = word_at(tokens, at)
+    joint = "past" if joint in ("pass", "passed") else joint  # as recognisers hear it
     if joint not in ("past", "after", "to", "till", "of", "before"):
         hour = _hour(tokens, at) if word == "half" else None
         return _Clock(hour[0], 30, "", True, hour[1]) if hour else None
