@@ -48,7 +48,7 @@ class JitterConfig:
     margin_ms: float = 3.0
     window: int = 300
     max_delay_ms: float = 500.0
-    hangover_s: float = 1.5
+    hangover_s: float = 0.7
     tolerance_ms: float = 2.0
 
 
@@ -286,12 +286,12 @@ class JitterBuffer:
             return pcm
         if excess >= FRAME_SAMPLES:
             wait, longest = (1 if excess > 5 * FRAME_SAMPLES else 2), MAX_LAG
-        elif excess >= 0 and spare > 0:
+        elif excess >= -self._config.tolerance_ms * _MS and spare > 0:
             wait, longest = 3, min(spare, MAX_LAG)
         elif excess < -self._config.tolerance_ms * _MS:
             wait, longest = 4, -MAX_LAG
         else:
-            return pcm
+            return pcm  # within tolerance, nothing to spare
         if self._since_scale < wait:
             return pcm
         samples = np.frombuffer(pcm, dtype="<i2")

@@ -20,6 +20,7 @@ from aivoice.audio.frames import FRAME_SAMPLES, AudioChunk
 from aivoice.audio.jitter import JitterBuffer, JitterConfig, JitterStats
 from aivoice.audio.opus import CLOCK_RATE, OpusDecoder, OpusEncoder
 from aivoice.audio.pacer import PERIOD_S, Pacer, PacerHandle
+from aivoice.audio.phase import PhaseLock
 from aivoice.errors import InputError, ProviderError
 from aivoice.transports import rtp, sdp
 from aivoice.transports.ports import MediaSink
@@ -32,7 +33,6 @@ _SILENCE_S = 2.0
 _PROBES = 2
 """Unanswered questions (1.6 s each) after which it is taken for gone: 5.2 s in all."""
 _MEDIA_UP_S = 1.0
-_MAX_SHIFT_S = 0.020
 _LEFT_OUT = 3
 _KEYPAD_QUEUE = 128
 
@@ -119,8 +119,7 @@ class WebRtcTransport:
         self._probe_at = 0.0
         self._failed_probes = 0
         self._ticks = 0
-        self._least_slack = 1e9
-        self._shifted = 0.0
+        self._phase = PhaseLock()
         self.tap: Callable[[rtp.Packet, float], None] | None = None
         """Called with each audio packet and its arrival (loop time), for measurements."""
         self.on_sent: Callable[[int, float], None] | None = None
@@ -337,26 +336,18 @@ class WebRtcTransport:
     def _tick(self) -> None:
         now = self._loop.time()
         frame = self._jitter.pull(now)
-        self._least_slack = min(self._least_slack, self._jitter.slack_ms)
+        shift = self._phase.observe(self._jitter.slack_ms)
+        if shift and self._handle is not None:
+            self._phase.moved(self._handle.shift(shift))
         self._ticks += 1
         if self._ticks % _REPORT_TICKS == 0:
-            self._housekeeping(now)
+            self._link.send_rtcp(self._rtcp.sender_report(self._wall(), now))
         if now - self._last_rtp > _SILENCE_S and now >= self._probe_at:
             self._ask(now)
         position = self._position
         self._position = position + FRAME_SAMPLES
         if self._sink is not None:
             self._sink.on_audio(AudioChunk(position, FRAME_SAMPLES, frame))
-
-    def _housekeeping(self, now: float) -> None:
-        self._link.send_rtcp(self._rtcp.sender_report(self._wall(), now))
-        slack, self._least_slack = self._least_slack / 1000, 1e9
-        if self._handle is None or slack > 1.0:
-            return
-        # Follow the packets' phase: what a steady 20 ms grid leaves of delay, or lacks, goes into the grid itself.
-        wanted = -(slack - 0.001) if slack > 0.004 else 0.001 - slack if slack < -0.001 else 0.0
-        wanted = max(-_MAX_SHIFT_S - self._shifted, min(_MAX_SHIFT_S - self._shifted, wanted))
-        self._shifted += self._handle.shift(wanted)
 
     def _ask(self, now: float) -> None:
         if self._probing is None or self._probing.done():
