@@ -13,7 +13,10 @@ BIN := .venv/bin
 help:
 	@sed -n '1,3p' Makefile; echo '  aivoice --help (in .venv/bin) explains the rest'
 
-setup: setup-run
+# By name it looks at every package again: what doctor finds missing comes back.
+setup:
+	@rm -f .venv/.stamp-*
+	@$(PYTHON) scripts/setup.py run
 
 setup-run:
 	@$(PYTHON) scripts/setup.py run
