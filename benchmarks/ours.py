@@ -1,8 +1,9 @@
 """Our engine on the fixed stages, through the same ports that production providers stand behind.
 
 settings: ``speculation`` off | on | interims (also while the caller still speaks); ``journal``: journal and recorder
-on (default true); ``config``: fields of `CallConfig` by section, for sweeps (``{"endpointing": {"open": 600}}``).
-Everything else is the default configuration, in every row.
+on (default true); ``silero``: the real model hears every frame, too, batched over the calls, for its cost (the
+stage's voice activity decides, so that nothing else changes);
+``config``: fields of `CallConfig` by section, for sweeps (``{"endpointing": {"open": 600}}``). Everything else is the default configuration, in every row.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from aivoice.audio.frames import FRAME_SAMPLES, SILENCE, AudioChunk
@@ -39,6 +40,7 @@ from aivoice.providers.ports import (
     TextDelta,
     Transcript,
     VadEvent,
+    VadStream,
 )
 from aivoice.transports.ports import MediaSink
 from benchmarks import stages
@@ -46,6 +48,9 @@ from benchmarks.caller import Call
 from benchmarks.host import Stop, serve
 from benchmarks.stages import Heard
 from benchmarks.streams import Recogniser, StageError, Voice, generate
+
+if TYPE_CHECKING:
+    from aivoice.providers.embedded.silero import SileroVad
 
 
 class FixedVad:
@@ -71,6 +76,31 @@ class _VadStream:
 
     async def aclose(self) -> None:
         return None
+
+
+class _BesideSilero:
+    """The stage's voice activity, with Silero hearing the same frames and nobody listening to it."""
+
+    name = "fixed-vad"
+
+    def __init__(self, model: SileroVad) -> None:
+        self._model = model
+
+    def open(self, sink: Callable[[VadEvent], None]) -> _BesideStream:
+        return _BesideStream(_VadStream(sink), self._model.open(lambda event: None))
+
+
+class _BesideStream:
+    def __init__(self, stage: _VadStream, model: VadStream) -> None:
+        self._stage, self._model = stage, model
+
+    def push(self, chunk: AudioChunk) -> None:
+        self._model.push(chunk)
+        self._stage.push(chunk)
+
+    async def aclose(self) -> None:
+        await self._stage.aclose()
+        await self._model.aclose()
 
 
 class FixedStt:
@@ -289,6 +319,18 @@ def config_for(settings: dict[str, Any], *, whole_clauses: bool) -> CallConfig:
 
 _pacers: WeakKeyDictionary[asyncio.AbstractEventLoop, Pacer] = WeakKeyDictionary()
 _clips = Clips()
+_models: WeakKeyDictionary[asyncio.AbstractEventLoop, SileroVad] = WeakKeyDictionary()
+
+
+async def _voice_activity(settings: dict[str, Any]) -> FixedVad | _BesideSilero:
+    if not settings.get("silero"):
+        return FixedVad()
+    from aivoice.providers.embedded.silero import SileroVad
+
+    loop = asyncio.get_running_loop()
+    if loop not in _models:
+        _models[loop] = await SileroVad().__aenter__()
+    return _BesideSilero(_models[loop])
 
 
 async def start(call: Call, settings: dict[str, Any]) -> Stop:
@@ -309,7 +351,7 @@ async def start(call: Call, settings: dict[str, Any]) -> Stop:
             stt=SttCascade([FixedStt(call)]),
             llm=LlmCascade([FixedLlm(call)]),
             tts=TtsCascade([FixedTts(call)]),
-            vad=VadCascade([FixedVad()]),
+            vad=VadCascade([await _voice_activity(settings)]),
         ),
         config=config,
         clips=_clips,

@@ -34,6 +34,7 @@ class Row:
 
 
 OURS = Variant("ours", "aivoice", {"speculation": "on"})
+OURS_SILERO = Variant("ours", "aivoice with batched Silero", {"speculation": "on", "silero": True})
 OURS_PLAIN = Variant("ours", "aivoice", {"speculation": "off"})
 SESSION = Variant("agentsession", "AgentSession, best settings", {"mode": "best", "speculation": "off"})
 SESSION_EARLY = Variant(
@@ -134,4 +135,6 @@ def fault_rows() -> tuple[Row, ...]:
 def load_rows(loads: tuple[int, ...] = LOADS) -> tuple[Row, ...]:
     """CPU and memory while every call talks."""
     plan = Plan(turns=100_000)
-    return tuple(Row(f"load_{calls}", f"{calls} calls", "load", plan, _BEST, calls) for calls in loads)
+    return tuple(
+        Row(f"load_{calls}", f"{calls} calls", "load", plan, (OURS, OURS_SILERO, *_BEST[1:]), calls) for calls in loads
+    )
