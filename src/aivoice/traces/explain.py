@@ -8,7 +8,6 @@ from aivoice.core import commands as c
 from aivoice.core import events as e
 
 _NOTES = {
-    "carried_on": "The agent carried on",
     "ignored_words": "Not taken as a turn: a listening noise, or an echo of the agent",
     "late_final": "The final words differed from those that were answered",
     "stale": "A late result of cancelled work was dropped",
@@ -68,7 +67,16 @@ def reply_ended(item: c.ReplyEnded) -> str | None:
             return with_reason("The reply was thrown away", item.why)
 
 
+_CARRIED_ON = {
+    "backchannel or echo": "the caller was only listening along, or it was the agent's echo",
+    "noise": "the sound had no words",
+    "no words": "the sound had no words",
+}
+
+
 def note(item: c.Note) -> str:
+    if item.kind == "carried_on":
+        return with_reason("The agent carried on", _CARRIED_ON.get(item.detail, item.detail))
     known = _NOTES.get(item.kind, item.kind.replace("_", " ").replace(".", " ").capitalize())
     return f"{known} ({item.detail})." if item.detail else f"{known}."
 

@@ -222,11 +222,13 @@ $("keys").addEventListener("click", () => {
   (open ? $("keypad").firstElementChild : $("keys")).focus();
 });
 $("person").addEventListener("click", () => press("0"));
+$("decisions").addEventListener("change", () => document.body.classList.toggle("decisions", $("decisions").checked));
 $("unblock").addEventListener("click", () => { $("unblock").hidden = true; $("remote").play(); });
 $("business").addEventListener("change", () => {
   $("business-name").textContent = businesses.find((business) => business.id === $("business").value)?.name ?? "";
 });
 window.addEventListener("pagehide", () => call?.hangUp());
+document.body.classList.toggle("decisions", $("decisions").checked); // a reload may keep it checked
 buildKeypad();
 phase("idle");
 loadBusinesses();

@@ -1,6 +1,7 @@
 // One call over WHIP (RFC 9725): the microphone out, the agent in, and the live events beside it.
 
 const GATHER_MS = 1500; // candidates of this machine come at once; a slow STUN server must not hold up the call
+const LAST_WORD_MS = 400; // what the agent said last is still in this browser's buffer when the call ends
 
 /** What is wrong, and what the person can do about it. */
 export class CallError extends Error {
@@ -128,7 +129,7 @@ export class Call extends EventTarget {
       this.#emit("changes", changes);
       if (changes.some((change) => change.op === "end")) {
         this.#events.close();
-        this.#finish();
+        setTimeout(() => this.#finish(), LAST_WORD_MS);
       }
     });
   }

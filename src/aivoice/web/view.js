@@ -55,7 +55,7 @@ export class View {
       if (change.op === "put") this.#put(change.entry);
       else if (change.op === "state") this.state = change.state;
     }
-    this.#empty.hidden = this.#list.childElementCount > 0;
+    this.#empty.hidden = this.#list.querySelector(":scope > :not(.decision)") !== null;
     if (near) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
@@ -141,8 +141,7 @@ export class View {
   }
 
   #note(entry) {
-    if (!entry.shown) return null;
-    return make("li", `aside-line ${entry.level}`, entry.text);
+    return make("li", `aside-line ${entry.level}${entry.shown ? "" : " decision"}`, entry.text);
   }
 
   #say(entry, before) {
