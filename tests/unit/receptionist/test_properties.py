@@ -189,7 +189,7 @@ def read_back_heard(spec: ToolSpec, arguments: str, before: list[Message]) -> bo
 
 
 class Run:
-    """One random call: each step is the caller, another model, or a tool; the receptionist answers every caller's turn."""
+    """One random call: each step is the caller, another model, or a tool; every caller's turn is answered."""
 
     def __init__(self, facts: Facts, specs: tuple[ToolSpec, ...]) -> None:
         self.model, self.specs = Receptionist(facts), specs

@@ -208,7 +208,7 @@ def _known(coverage: float, score: float, misfit: bool) -> bool:
     if score >= ANSWERABLE:
         return True
     if score > 0:
-        return coverage >= 0.99 and score >= ANSWERABLE / 2 and not misfit
+        return coverage >= 0.65 and score >= 0.6 * ANSWERABLE and not misfit
     return coverage >= (0.75 if misfit else 0.5)
 
 

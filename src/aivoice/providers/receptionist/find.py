@@ -210,7 +210,10 @@ def integer(text: str, field: Field, expected: bool) -> Found[float] | None:
         lead = any(alike(word, hint) for word in before for hint in field.hints if len(hint) > 2)
         grouped = party and (
             _GROUP.search(lowered[: item.start])
-            or re.match(r"\s*(of us|people|persons|guests|adults)\b", lowered[item.end :])
+            or re.match(
+                r"\s*(of us(?! (?:is|are|has|have|can|needs?|wants?)\b)|people|persons|guests|adults)\b",
+                lowered[item.end :],
+            )
         )
         if beside or lead or grouped:
             return Found(item.value.value, item.start, item.end)

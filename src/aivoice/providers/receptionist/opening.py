@@ -23,7 +23,9 @@ def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
     ends = bool(re.search(r"\b(until|till|til|close|closes|closing|how late|shut)\b", said))
     starts = bool(
         re.search(
-            r"\b(when do you open|what time do you open|opens? at|how early|when are you open|open up|start)\b", said
+            r"\b(when do you open|what time do you open|opens? at|how early|"
+            r"(?<!until )(?<!till )(?<!til )when are you open|open up|start)\b",
+            said,
         )
     )
     current = bool(re.search(r"\b(now|right now|currently|still|at the moment)\b", said))

@@ -162,6 +162,8 @@ def on_user(state: State, text: str) -> None:
     elif not state.form and _corrects_done(state, acts, dated):
         turn.done_change = True
     if state.active is not None:
+        if turn.started == TAKE_MESSAGE and not state.asked and _DICTATED.search(plain(text)):
+            state.asked = ("message",)
         if turn.started == state.form and state.subject:
             from_subject(state, state.active, text)
         fill(state, turn, pieces)
@@ -179,6 +181,12 @@ def on_user(state: State, text: str) -> None:
     )
     state.misses = 0 if understood or acts - {"correction", "yes", "no"} else state.misses + 1
     turn.misses = state.misses
+
+
+# "Tell them my crown fell out", "have someone call me about the roof": the message itself, not the wish to leave one.
+_DICTATED = re.compile(
+    r"\b(?:tell|let) (?:him|her|them|the \w+|dr \w+)(?: know)?(?: \w+){2,}|\b(?:me|us)(?: back)? about(?: \w+)+"
+)
 
 
 def _just_answers(state: State, acts: frozenset[Act], text: str) -> bool:

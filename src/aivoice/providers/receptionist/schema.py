@@ -266,7 +266,7 @@ def kind_of(name: str, description: str, schema: Schema) -> Kind:
         return "text"
     for hinted, pattern in _HINTS:
         if re.fullmatch(pattern, name) or re.search(rf"(^| )({pattern})$", name):
-            return _refine(hinted, description)
+            return _refine(hinted, description.lower())
     lowered = description.lower()
     iso = re.search(r"yyyy|iso ?8601|hh:mm", lowered)
     if iso:
@@ -277,9 +277,10 @@ def kind_of(name: str, description: str, schema: Schema) -> Kind:
     return "phone" if re.search(r"\bphone number\b", lowered) else "text"
 
 
-def _refine(kind: Kind, description: str) -> Kind:
+def _refine(kind: Kind, lowered: str) -> Kind:
     """A "date" whose description also wants the time, a "when" that wants only the day."""
-    lowered = description.lower()
+    if kind == "code" and re.search(r"\bphone number\b|\bcall ?back number\b|\bto call back\b", lowered):
+        return "phone"
     if kind in ("date", "datetime") and re.search(r"yyyy-mm-dd(?![t ]*hh)", lowered) and "time" not in lowered:
         return "date"
     if kind == "date" and re.search(r"date and time|hh:mm", lowered):

@@ -1,0 +1,191 @@
+"""Whole calls to both examples, with their own booking services and knowledge."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aivoice.business.load import load_business
+from aivoice.core.prompt import Passage
+from aivoice.knowledge.search import Knowledge
+from aivoice.providers.receptionist import Receptionist
+from aivoice.testing.dialogue import Dialogue
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+MONDAY = dt.datetime(2026, 11, 23, 10, 0)  # noqa: DTZ001 - the services take local wall-clock times
+
+
+def example(name: str, desk: str) -> Callable[[], Dialogue]:
+    folder = EXAMPLES / name
+    business = load_business(folder / "business.yaml")
+    spec = importlib.util.spec_from_file_location(f"example_{desk.lower()}", folder / "service.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    knowledge = asyncio.run(Knowledge.build((*business.documents, *business.facts())))
+
+    def search(text: str) -> tuple[Passage, ...]:
+        return asyncio.run(knowledge.search(text, 4)) if text else ()
+
+    def call() -> Dialogue:
+        service: Any = getattr(module, desk)(business, lambda: MONDAY)
+
+        def answer(tool: str, given: dict[str, Any]) -> object:
+            if tool == "take_message":
+                return {"status": "ok"}
+            return dict(getattr(service, tool)(given, f"{tool} {sorted(given.items())}"))
+
+        zone = "-08:00" if business.timezone == "America/Los_Angeles" else "-05:00"
+        return Dialogue(Receptionist(business), business.tool_specs(), answer, search, f"{MONDAY.isoformat()}{zone}")
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def dental() -> Callable[[], Dialogue]:
+    return example("northside-dental", "Desk")
+
+
+@pytest.fixture(scope="module")
+def plumber() -> Callable[[], Dialogue]:
+    return example("harbour-plumbing", "Dispatch")
+
+
+def test_the_call_of_the_readme(dental: Callable[[], Dialogue]) -> None:
+    """Hours, a price, an interruption, a booking over several turns, a correction, goodbye."""
+    call = dental()
+    assert "closed" in call.say("Hi, what are your opening hours on Friday?"), "the day after Thanksgiving"
+    assert "$120" in call.say("How much is a teeth cleaning?")
+    call.say("And do you have parking?", heard_words=3)
+    assert "Tomorrow I have" in call.say("Okay, I'd like to book a cleaning for Tuesday afternoon.")
+    call.say("the second one please")
+    call.say("Anna Bell")
+    back = call.say("five five five oh one oh four four seven seven")
+    assert "cleaning, on Tuesday, November 24th at" in back
+    assert "Anna Belle" in call.say("no the name is Anna Belle with an e at the end")
+    assert "booked" in call.say("yes")
+    (booked,) = call.made("book_appointment")
+    assert booked["name"] == "Anna Belle"
+    assert booked["phone"] == "5550104477"
+    assert "oodbye" in call.say("no thanks goodbye")
+    assert call.calls[-1] == ("end_call", {})
+
+
+@pytest.mark.parametrize(
+    ("question", "part"),
+    [
+        ("do you take kids", "children from age three"),
+        ("do you accept medicaid", "not in network"),
+        ("is there wheelchair access", "wheelchair accessible"),
+        ("do you do braces", "do not offer braces"),
+        ("where are you", "1250 North Main Street"),
+        ("how much is a crown", "$1,150"),
+        ("what's your email", "hello@northsidedental.example"),
+        ("are you open on thanksgiving", "closed"),
+        ("until when are you open today", "5 pm"),
+        ("are you open on christmas eve", "noon"),
+        ("what are your hours", "Monday to Thursday"),
+    ],
+)
+def test_questions_to_the_dentist(dental: Callable[[], Dialogue], question: str, part: str) -> None:
+    said = dental().say(question)
+    assert part in said
+    assert len(said.split(". ")) <= 3
+
+
+@pytest.mark.parametrize(
+    "question", ["do you sell bicycles", "can you recommend a good restaurant", "do you serve springfield"]
+)
+def test_what_is_not_known_is_admitted(plumber: Callable[[], Dialogue], question: str) -> None:
+    said = plumber().say(question)
+    assert "message" in said
+    assert "transfer" in said or "put you through" in said
+
+
+def test_pain_today_then_second_thoughts(dental: Callable[[], Dialogue]) -> None:
+    call = dental()
+    assert "Today I have" in call.say("my tooth hurts really bad can i come in today")
+    call.say("whats the soonest")
+    call.say("my name is joe black")
+    assert "toothache" in call.say("555 010 3344")
+    call.say("yes please")
+    assert call.made("book_appointment")[0]["reason"] == "toothache"
+    assert "cancel" in call.say("actually can i cancel that appointment"), "with the number and day known"
+    assert "cancelled" in call.say("yes")
+    assert call.made("cancel_appointment") == [{"phone": "5550103344", "date": "2026-11-23"}]
+
+
+def test_a_leak_booked_by_window(plumber: Callable[[], Dialogue]) -> None:
+    call = plumber()
+    first = call.say("hi my kitchen sink is leaking can you send someone tomorrow morning")
+    assert "free" in first
+    assert "urgent" in first
+    for turn in ("it's not urgent", "48 ocean drive", "my name is tom hanks", "(555) 010-9999"):
+        back = call.say(turn)
+    assert "my kitchen sink is leaking" in back
+    call.say("yes")
+    assert call.made("book_visit") == [
+        {
+            "problem": "my kitchen sink is leaking",
+            "urgency": "whenever it suits",
+            "address": "48 Ocean Drive",
+            "date": "2026-11-24",
+            "window": "morning",
+            "name": "Tom Hanks",
+            "phone": "5550109999",
+        }
+    ]
+
+
+def test_another_day_takes_the_afternoon_away(plumber: Callable[[], Dialogue]) -> None:
+    call = plumber()
+    for turn in (
+        "I need a plumber",
+        "the toilet is blocked",
+        "this week is fine",
+        "twelve elm street apartment three",
+        "friday",
+        "the afternoon",
+        "sam smith, 555 010 7777",
+    ):
+        call.say(turn)
+    assert "afternoon isn't free" in call.say("hmm no make it saturday")
+    assert "morning" in call.say("ok the morning")
+    call.say("yes go ahead")
+    (visit,) = call.made("book_visit")
+    assert (visit["date"], visit["window"], visit["problem"]) == ("2026-11-28", "morning", "the toilet is blocked")
+
+
+def test_emergencies_are_put_through_at_once(plumber: Callable[[], Dialogue], dental: Callable[[], Dialogue]) -> None:
+    call = plumber()
+    call.say("I need a plumber")
+    assert "leave the house" in call.say("there's a burst pipe in my house")
+    assert call.calls == [("transfer", {"target": "emergency plumber"})]
+    call = dental()
+    call.say("my son knocked out a tooth")
+    assert call.calls == [("transfer", {"target": "on-call dentist"})]
+    call = dental()
+    call.say("it's not that the bleeding won't stop, I just want a cleaning")
+    assert not call.made("book_appointment")
+
+
+def test_a_message_for_the_plumber(plumber: Callable[[], Dialogue]) -> None:
+    call = plumber()
+    for turn in (
+        "can somebody call me back",
+        "lisa",
+        "555 010 1212",
+        "it's about my invoice from last week",
+        "that's right",
+    ):
+        call.say(turn)
+    assert call.made("take_message") == [
+        {"name": "Lisa", "phone": "5550101212", "message": "about my invoice from last week"}
+    ]
