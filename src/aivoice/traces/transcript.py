@@ -48,6 +48,10 @@ def render_transcript(trace: Trace) -> str:
         text = _entry(entry)
         if text:
             lines += [text, ""]
+    decisions = [entry for entry in trace.entries if isinstance(entry, NoteEntry) and not entry.shown]
+    if decisions:
+        lines += ["## Decisions", ""]
+        lines += [f"- `{clock(entry.at_ms)}` {plain(entry.text)}" for entry in decisions]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -55,6 +55,13 @@ until one~~
 Is there anything else I can do?
 
 `0:07` *hibari (speech synthesis) failed: timeout.*
+
+## Decisions
+
+- `0:02` Turn 1 ended because the question was complete.
+- `0:04` The agent carried on because the caller was only listening along, or it was the agent's echo.
+- `0:05` The agent was interrupted because the caller spoke.
+- `0:06` Turn 2 ended because the sentence was complete.
 """
     )
 
@@ -62,7 +69,7 @@ Is there anything else I can do?
 def test_words_that_look_like_markup_stay_words() -> None:
     said = "<img src=x> **bold** [link](x) `code` a|b ~~gone~~\n# head"
     trace = trace_of([(0, e.MediaUp()), (1, c.TurnEnded(1, said, ""))], call_id="c<1>")
-    line = render_transcript(trace).splitlines()[-1]
+    line = render_transcript(trace).partition("\n## ")[0].splitlines()[-1]
     assert line == (
         "`0:00` **Caller:** \\<img src=x\\> \\*\\*bold\\*\\* \\[link\\](x) \\`code\\` a\\|b \\~\\~gone\\~\\~ \\# head"
     )
