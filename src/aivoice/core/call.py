@@ -183,7 +183,7 @@ class Call:
             case e.Heard():
                 self._heard(event, now)
             case e.HearingFailed():
-                talk.deaf = True
+                talk.deaf_at, talk.deaf_count = now, talk.deaf_count + 1
             case e.TurnScored():
                 talk.ears.score = event.probability
             case _:
@@ -207,6 +207,7 @@ class Call:
             return
         talk.ears.on_heard(event, now)
         talk.heard_at, talk.heard_end = now, max(talk.heard_end, event.end)
+        talk.deaf_count = 0 if event.text else talk.deaf_count
         talk.eager = event.kind == "eager"
         talk.words_came(event, now)
 
@@ -218,7 +219,7 @@ class Call:
             talk.mouth.on_held(event)
             if talk.contest is not None:
                 talk.contest.clip, talk.contest.samples = event.attempt, event.samples
-                talk.contest.words = event.words
+                talk.contest.words, talk.contest.placed = event.words, True
         else:
             talk.mouth.on_clip(event, now)
 

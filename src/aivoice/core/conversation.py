@@ -29,10 +29,14 @@ _RECENT_WORDS = 14
 
 @dataclass(slots=True)
 class Contest:
-    """The caller speaks over the agent, who is silenced and keeps its place. at: since when. words_at: first words."""
+    """The caller speaks over the agent, who is silenced and keeps its place. at: since when. words_at: first words.
+
+    placed: playout has told where it was silenced.
+    """
 
     at: int
     words_at: int = 0
+    placed: bool = False
     clip: int = 0
     samples: int = 0
     words: tuple[int, ...] = ()
@@ -64,6 +68,7 @@ class Conversation:
     """turn: number of the last decided turn. closing: why we are saying goodbye, since `closing_at`.
     idle_since: since when neither side has anything going, in µs.
 
+    deaf_at: since when the recogniser is to be reopened (0: it works); deaf_count: how often in a row it had to be.
     heard_at, heard_end: when the last words came (µs) and up to which sample of the caller they reach.
     """
 
@@ -81,7 +86,8 @@ class Conversation:
     ended: bool = False
     closing: str = ""
     closing_at: int = 0
-    deaf: bool = False
+    deaf_at: int = 0
+    deaf_count: int = 0
     contest: Contest | None = None
     transferring: Transferring | None = None
     decided: Decided = field(default_factory=Decided)
@@ -104,7 +110,7 @@ class Conversation:
             contested=self.contest is not None,
             replying=self.committed() is not None,
             speaking=self.ears.speaking,
-            words=bool(self.ears.text) or self.ears.owed,
+            words=bool(self.ears.text) or bool(self.ears.owed),
         )
 
     def committed(self) -> Reply | None:
@@ -150,6 +156,7 @@ class Conversation:
         """What was heard takes no turn: go on from the beginning of the word that was cut."""
         contest = self.contest or Contest(now)
         self.contest = None
+        self.ears.started_at = now  # what voice goes on was judged, too
         # Words that only come later for this same voice must still count: be deaf only to words that were judged.
         self.ears.forget(self.heard_end if self.ears.text else 0)
         self.idle_since = now
@@ -191,7 +198,7 @@ class Conversation:
         """The caller's turn is decided: it becomes history and is answered."""
         text = self.ears.text
         self.decided = Decided(
-            text, join(self.ears.segments), len(self.history.messages), self.ears.owed, self.heard_end
+            text, join(self.ears.segments), len(self.history.messages), bool(self.ears.owed), self.heard_end
         )
         self.turn += 1
         self.out.emit(c.TurnEnded(self.turn, text, why))
@@ -259,9 +266,8 @@ class Conversation:
     def failed_turn(self, clip: str, now: int) -> None:
         """Something could not be understood or answered: say so, and after `patience` times hand over or end."""
         self.failures += 1
-        sounded = self.mouth.reply.first_sound if self.mouth.reply else 0
+        marks, sounded = self._unanswered(now)
         self._end_reply("failed")
-        marks = self._turn_marks(now) if self.ears.ended_at else None
         if self.failures < self.config.patience:
             self.mouth.notice(self.turn, (clip,), now, first=marks)
         elif self.config.targets and self.failures == self.config.patience:
@@ -271,6 +277,13 @@ class Conversation:
         else:
             self.close("apology.goodbye", "failures", now)
         self.holder().first_sound = sounded
+
+    def _unanswered(self, now: int) -> tuple[Marks | None, int]:
+        """The marks of the turn that has no answer yet, and its first sound; None where no speech is being answered."""
+        reply = self.mouth.reply
+        if reply is not None and not reply.notice:
+            return reply.marks, reply.first_sound
+        return (self._turn_marks(now) if self.ears.ended_at > self.mouth.quiet_since else None), 0
 
     def reply_done(self, now: int) -> None:
         """Everything of the reply was heard."""

@@ -240,7 +240,8 @@ class Mouth:
 
     def _sound(self, reply: Reply, clip: Clip, now: int) -> None:
         """Something is heard: the waterfall closes at the answer's first sound."""
-        reply.first_sound = reply.first_sound or now
+        if reply.marks and reply.first_sound < reply.marks.end_of_speech:
+            reply.first_sound = now
         answer = not clip.cached or reply.notice
         if answer and not reply.answered and reply.marks:
             reply.answered = True
@@ -255,6 +256,7 @@ class Mouth:
             clip = reply.clip(event.attempt) if reply else None
             if clip is not None and not clip.finished:
                 clip.started, clip.heard = True, max(clip.heard, event.samples)
+                clip.reached = max(clip.reached, clip.heard)
                 clip.words = event.words or clip.words
         if cut is not None and cut[0].clip(event.attempt) is not None:
             reply, at, count = cut

@@ -16,7 +16,8 @@ from aivoice.core.waterfall import Marks
 class Clip:
     """A stretch of agent audio. `id` is the attempt of its Speak and Play. heard: samples known to be heard so far.
 
-    failed: nothing of it will sound. broken: its audio ends before its text.
+    reached: the furthest it has sounded (after a resumption some of it is heard twice). failed: nothing of it will
+    sound. broken: its audio ends before its text.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Clip:
     broken: bool = False
     samples: int = 0
     heard: int = 0
+    reached: int = 0
     words: tuple[int, ...] = ()
 
     def heard_text(self) -> str:
@@ -160,7 +162,8 @@ class Reply:
         said: list[str] = []
         for clip in self.clips:
             if clip.started:
-                said.extend(clip.text.split() if clip.finished or not clip.heard else clip.text.split()[: _upto(clip)])
+                whole = clip.finished or not clip.reached
+                said.extend(clip.text.split() if whole else clip.text.split()[: _upto(clip)])
         return " ".join(said[-count:])
 
     def messages(self, mark: str = "") -> list[Message]:
@@ -188,4 +191,4 @@ class Reply:
 
 def _upto(clip: Clip) -> int:
     """A little past the word being said: an echo can lag behind, never run ahead."""
-    return cut(clip.words, clip.heard).words + 2
+    return cut(clip.words, clip.reached).words + 2

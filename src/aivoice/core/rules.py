@@ -20,6 +20,9 @@ from aivoice.core.waterfall import Marks
 
 MS = 1_000
 NOW = 0
+_BACKOFF, _MOST_BACKOFF = 500 * MS, 8
+_PLACE_WAIT = 60 * MS
+"""How long playout may take to say where it was silenced (it answers at once)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ def _contest(talk: Conversation) -> int | None:
     if contest is None:
         return None
     settings, ears = talk.config.barge_in, talk.ears
+    if not contest.placed:
+        return contest.at + _PLACE_WAIT
     if not ears.text:
         if ears.speaking:
             return contest.at + settings.wordless * MS
@@ -176,7 +181,9 @@ def _wordless(talk: Conversation) -> int | None:
 
 
 def _forget_wordless(talk: Conversation, now: int) -> None:
-    mumbled = talk.ears.voiced >= talk.config.endpointing.mumble * MS
+    # Voice that began while the agent spoke was judged there.
+    after_us = talk.ears.started_at >= talk.mouth.quiet_since
+    mumbled = after_us and talk.ears.voiced >= talk.config.endpointing.mumble * MS
     talk.ears.forget()
     talk.idle_since = now
     if mumbled:
@@ -366,14 +373,20 @@ def _tell(talk: Conversation, now: int) -> None:
 
 
 def _deaf(talk: Conversation) -> int | None:
-    return NOW if talk.deaf and talk.committed() is None and not talk.closing else None
+    """The recogniser died: reopen it at once, and after that ever more patiently."""
+    if not talk.deaf_at or talk.closing:
+        return None
+    return talk.deaf_at + min(talk.deaf_count - 1, _MOST_BACKOFF) * _BACKOFF
 
 
-def _ask_again(talk: Conversation, now: int) -> None:
-    talk.deaf = False
-    talk.ears.forget(talk.heard_end)
-    talk.failed_turn("apology.hearing", now)
+def _listen_again(talk: Conversation, now: int) -> None:
+    """Ask the caller to repeat what was lost; nothing said, nothing lost, until it has failed too often."""
+    lost = talk.ears.active or bool(talk.ears.voiced) or talk.deaf_count > talk.config.patience
+    talk.deaf_at = 0
     talk.out.emit(c.Listen())
+    if lost and _floor_is_free(talk):
+        talk.ears.forget(talk.heard_end)
+        talk.failed_turn("apology.hearing", now)
 
 
 def _reprompt(talk: Conversation) -> int | None:
@@ -413,6 +426,6 @@ RULES: tuple[Rule, ...] = (
     Rule("first_sound", _first_sound, _make_sound),
     Rule("continuer", _continuer, _say_continuer),
     Rule("untold", _untold, _tell),
-    Rule("deaf", _deaf, _ask_again),
+    Rule("deaf", _deaf, _listen_again),
     Rule("reprompt", _reprompt, _prompt_again),
 )

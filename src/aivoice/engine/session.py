@@ -33,7 +33,9 @@ from aivoice.transports.ports import Transport
 
 __all__ = ["CallEnded", "CallSession", "Providers"]
 
-_LISTENER = -1  # key of the recogniser's task; operations have positive ids
+_LISTENER, _OLD_VAD = -1, -2  # keys of tasks that are no operations; those have positive ids
+_QUIET_WORDS_S = 0.8
+"""Words that come without any voice heard by the VAD end a segment once they have stood still for so long."""
 _LAST_FRAMES_S = 0.06
 """What was handed to the transport last still has to leave."""
 _SHUTDOWN_EFFECTS_S = 1.5
@@ -88,6 +90,8 @@ class CallSession:
         self._stt: SttStream | None = None
         self._vad: VadStream | None = None
         self._media_end, self._media_at = 0, 0
+        self._listening = self._voiced = False
+        self._quiet: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._paced: PacerHandle | None = None
@@ -131,8 +135,9 @@ class CallSession:
         """Drain, then cancel; every step bounded."""
         if self._reason not in ("shutdown", "caller_hung_up", "media_lost"):
             await asyncio.sleep(_LAST_FRAMES_S)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._quiet):
+            if timer is not None:
+                timer.cancel()
         if self._paced is not None:
             self._paced.remove()
         if isinstance(self._playout, SpanPlayout):
@@ -162,6 +167,7 @@ class CallSession:
         """A bug in our own operation code: keep the call alive, keep the content out of the text."""
         self._observe(c.Note("task_failed", 0, key, type(error).__name__))
         if key == _LISTENER:
+            self._listening = False
             self.feed(e.HearingFailed("internal"))
 
     # ------------------------------------------------------------ events in, commands out
@@ -189,6 +195,8 @@ class CallSession:
         for observer in self._observers:
             observer(now, event)
         self._call.handle(event, now)
+        if isinstance(event, e.PlayoutFinished):
+            self._buffers.pop(event.attempt, None)
         while (command := self._call.poll()) is not None:
             for observer in self._observers:
                 observer(now, command)
@@ -310,22 +318,39 @@ class CallSession:
     def _listen(self) -> None:
         if self._vad is None:
             self._vad = self._providers.vad.open(self._on_voice)
-        self._scope.spawn(_LISTENER, self._hear())
+        if not self._listening:
+            self._listening = True
+            self._scope.spawn(_LISTENER, self._hear())
 
     def _on_voice(self, event: VadEvent) -> None:
         at = self._media_at - samples_to_us(max(self._media_end - event.position, 0))
         match event.kind:
             case "start":
+                self._voiced = True
                 if self._stt is not None:
                     self._stt.speech_started(event.position)
                 self.feed(e.SpeechStarted(event.position, at))
             case "end":
+                self._voiced = False
                 if self._stt is not None:
                     self._stt.speech_ended(event.position)
                 self.feed(e.SpeechEnded(event.position, at))
             case "failed":
                 self.feed(e.ProviderAttempt("vad", self._providers.vad.name, "failed"))
+                broken, self._vad, self._voiced = self._vad, None, False
+                if broken is not None:
+                    self._scope.spawn(_OLD_VAD, broken.aclose())
                 self.feed(e.HearingFailed("vad"))
+
+    def _end_segment_soon(self) -> None:
+        """The VAD hears nothing, the recogniser words: it must be told when they end, or no final ever comes."""
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = self._loop.call_later(_QUIET_WORDS_S, self._end_segment)
+
+    def _end_segment(self) -> None:
+        if self._stt is not None and not self._voiced:
+            self._stt.speech_ended(self._media_end)
 
     async def _hear(self) -> None:
         """Read one recogniser stream until it ends or fails."""
@@ -336,6 +361,8 @@ class CallSession:
             stream = self._stt = await self._providers.stt.open(key_terms=self._key_terms)
             async for heard in stream:
                 self.feed(_heard(heard))
+                if heard.kind == "interim" and not self._voiced:
+                    self._end_segment_soon()
         except asyncio.CancelledError:
             raise
         except ProviderError as error:
@@ -346,6 +373,7 @@ class CallSession:
             self._stt = None if self._stt is stream else self._stt
             if stream is not None:
                 await stream.aclose()
+        self._listening = False
         self.feed(e.HearingFailed(code))
 
 

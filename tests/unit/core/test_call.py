@@ -633,16 +633,34 @@ class TestNeverDeadAir:
         toy.pass_time(200)
         assert toy.said(c.Play)[-1].cached == "apology"
 
-    def test_a_deaf_line_is_asked_again_and_reopened(self) -> None:
+    def test_a_recogniser_that_died_is_reopened_at_once(self) -> None:
         toy = call()
-        made = toy.feed(e.HearingFailed("provider_failed"))
-        assert kinds(made) == ["Play", "Listen"]
+        assert kinds(toy.feed(e.HearingFailed("provider_failed"))) == ["Listen"]
 
-    def test_a_line_that_goes_deaf_while_we_speak_is_reopened_afterwards(self) -> None:
+    def test_words_lost_with_it_are_asked_for_again(self) -> None:
+        toy = call()
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        toy.pass_time(900)
+        toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
+        made = toy.feed(e.HearingFailed("provider_failed"))
+        assert kinds(made) == ["Listen", "Play"]
+        assert made[1].cached == "apology.hearing"
+
+    def test_a_recogniser_that_keeps_dying_ends_the_call_politely(self) -> None:
+        toy = call()
+        opened = 0
+        while not toy.finished and toy.now < 120_000:
+            if len(toy.said(c.Listen)) > opened:
+                opened = len(toy.said(c.Listen))
+                toy.feed(e.HearingFailed("provider_failed"))
+            toy.pass_time(200)
+        assert toy.finished == "failures"
+
+    def test_a_line_that_goes_deaf_while_we_speak_is_reopened_meanwhile(self) -> None:
         toy = answered(call())
-        assert not toy.feed(e.HearingFailed("provider_failed"))
+        assert kinds(toy.feed(e.HearingFailed("provider_failed"))) == ["Listen"]
         toy.pass_time(3_000)
-        assert toy.said(c.Listen)[1:]
+        assert heard(toy)[-1][0] == "finished"
 
 
 class TestKnowledge:
