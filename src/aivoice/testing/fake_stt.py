@@ -20,6 +20,7 @@ BACKLOG_SAMPLES = 30 * SAMPLE_RATE
 MISHEARD = {
     "fifteen": "fifty", "fifty": "fifteen", "thirteen": "thirty", "two": "to", "four": "for", "tuesday": "today",
     "book": "look", "price": "rice", "cleaning": "clearing", "nine": "five", "can": "can't",
+    "okay": "ok", "yeah": "yes", "mm-hm": "hm", "right": "all right", "uh": "oh", "huh": "hmm",
 }  # fmt: skip
 
 
