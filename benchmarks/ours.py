@@ -2,8 +2,8 @@
 
 settings: ``speculation`` off | on | interims (also while the caller still speaks); ``journal``: journal and recorder
 on (default true); ``silero``: the real model hears every frame, too, batched over the calls, for its cost (the
-stage's voice activity decides, so that nothing else changes);
-``config``: fields of `CallConfig` by section, for sweeps (``{"endpointing": {"open": 600}}``). Everything else is the default configuration, in every row.
+stage's voice activity decides, so that nothing else changes); ``config``: fields of `CallConfig` by section, for
+sweeps (``{"endpointing": {"open": 600}}``). Everything else is the default configuration, in every row.
 """
 
 from __future__ import annotations
