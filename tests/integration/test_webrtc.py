@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from aivoice.audio.frames import FRAME_BYTES, SILENCE, AudioChunk
+from aivoice.audio.loudness import level_dbfs
 from aivoice.audio.pacer import Pacer
 from aivoice.errors import InputError
 from aivoice.testing.leaks import assert_no_leaked_tasks
@@ -19,7 +20,7 @@ from aivoice.testing.udp_relay import Impairment, UdpRelay
 from aivoice.testing.webrtc_probe import LOCAL, babble, measure
 from aivoice.transports import secure_link
 from aivoice.transports.webrtc import WebRtcTransport, answer, offer
-from aivoice.transports.webrtc_caller import WebRtcCaller, level_dbfs
+from aivoice.transports.webrtc_caller import WebRtcCaller
 
 
 class Sink:

@@ -14,6 +14,7 @@ from collections import deque
 import numpy as np
 
 from aivoice.audio.frames import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
+from aivoice.audio.loudness import level_dbfs
 from aivoice.errors import MissingModelError
 
 HOLD_MS = 700
@@ -30,13 +31,6 @@ _LOUD_FRAMES = 13
 _ENOUGH = 15  # 0.3 s of evidence
 _MEMORY = 150
 _FLOOR_FRAMES = 500
-
-
-def level_db(frame: bytes) -> float:
-    """RMS level of s16le samples in dBFS; −96 for digital silence."""
-    samples = np.frombuffer(frame, dtype="<i2").astype(np.float32)
-    power = float(samples @ samples) / max(len(samples), 1) / 32_768.0**2
-    return 10.0 * float(np.log10(power)) if power > 2.5e-10 else -96.0
 
 
 class EchoWatch:
@@ -114,7 +108,7 @@ class EchoCanceller:
         """An agent frame goes out now."""
         if _peak(frame) >= _AUDIBLE:
             self._hold = HOLD_MS // FRAME_MS
-            self.watch.agent(level_db(frame))
+            self.watch.agent(level_dbfs(frame))
         else:
             self._hold = max(0, self._hold - 1)
             self.watch.agent(-96.0)
@@ -125,7 +119,7 @@ class EchoCanceller:
         """The caller frame without the agent's echo."""
         if self.failed or len(frame) != FRAME_BYTES:
             return frame
-        self.watch.caller(level_db(frame), agent_silent=not self._hold)
+        self.watch.caller(level_dbfs(frame), agent_silent=not self._hold)
         if not self._hold or self.watch.echo is False:
             return frame
         self.active_frames += 1

@@ -53,6 +53,13 @@ def _k_weighting(rate: int) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats
     return shelf, highpass
 
 
+def level_dbfs(pcm: bytes) -> float:
+    """Plain RMS level of s16le samples, unweighted; −96 dBFS for digital silence and for nothing."""
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
+    power = float(samples @ samples) / max(len(samples), 1) / 32_768.0**2
+    return max(-96.0, 10.0 * math.log10(power)) if power > 0 else -96.0
+
+
 def loudness(pcm: bytes, *, rate: int = SAMPLE_RATE) -> float:
     """Integrated, gated loudness of mono s16le speech in LUFS; `SILENT_LUFS` for silence.
 

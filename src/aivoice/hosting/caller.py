@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from aivoice.audio.frames import FRAME_BYTES, SAMPLE_RATE
+from aivoice.audio.loudness import level_dbfs
 from aivoice.errors import ProviderError
 from aivoice.hosting.caller_script import Answer, CallerScript, Line
 from aivoice.providers.ports import SpeechAudio, TextToSpeech
-from aivoice.transports.webrtc_caller import WebRtcCaller, level_dbfs
+from aivoice.transports.webrtc_caller import WebRtcCaller
 
 AUDIBLE_DBFS = -45.0
 QUIET_S = 0.7
@@ -114,17 +116,10 @@ class Caller:
 
     async def _over(self) -> None:
         """After the goodbye: until the agent hangs up, or has finished."""
-        since = self._now()
-        done = asyncio.ensure_future(self._finished(since))
-        ended = asyncio.ensure_future(self.phone.ended.wait())
-        try:
-            await asyncio.wait((done, ended), return_when=asyncio.FIRST_COMPLETED)
-            if not self.phone.ended.is_set():
-                await asyncio.wait((ended,), timeout=3.0)
-        finally:
-            for task in (done, ended):
-                task.cancel()
-            await asyncio.gather(done, ended, return_exceptions=True)
+        await self._finished(self._now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3.0):
+                await self.phone.ended.wait()
 
     # ------------------------------------------------------------ saying
 

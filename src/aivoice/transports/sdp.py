@@ -16,6 +16,7 @@ from aiortc.sdp import candidate_to_sdp
 from aivoice.errors import InputError
 
 _MAX_BYTES = 64_000
+_DIGESTS = ("sha-256", "sha-384", "sha-512")
 OPUS_FMTP = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxplaybackrate=16000;sprop-maxcapturerate=16000"
 
 
@@ -74,6 +75,8 @@ def _audio(description: sdp.SessionDescription, index: int, kind: str) -> Remote
         raise _bad("has no ICE credentials")
     if media.dtls is None or not media.dtls.fingerprints:
         raise _bad("has no DTLS fingerprint or a=setup line")
+    if not any(f.algorithm.lower() in _DIGESTS for f in media.dtls.fingerprints):
+        raise _bad("has no fingerprint of a supported digest", f"use one of {', '.join(_DIGESTS)}")
     if not media.rtcp_mux:
         raise _bad("does not multiplex RTCP", "offer a=rtcp-mux")
     setup = {"auto": "actpass", "client": "active", "server": "passive"}[media.dtls.role]

@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from aivoice.audio.frames import FRAME_BYTES, SILENCE, AudioChunk
+from aivoice.audio.loudness import level_dbfs
 from aivoice.audio.opus import OpusDecoder
 from aivoice.audio.pacer import Pacer, PacerHandle
 from aivoice.errors import InputError
@@ -29,13 +28,6 @@ class Arrival:
 
     time: float
     level: float
-
-
-def level_dbfs(pcm: bytes) -> float:
-    """RMS level of s16le samples; −96 for digital silence."""
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float32)
-    mean = float(samples @ samples) / max(len(samples), 1)
-    return max(-96.0, 10.0 * float(np.log10(mean / 32768.0**2 + 1e-12)))
 
 
 class WebRtcCaller:

@@ -141,6 +141,11 @@ def test_directions_are_mirrored(offered: str, answered: str) -> None:
     assert f"a={answered}\r\n" in sdp.write_answer(local(remote), remote)
 
 
+def test_a_digest_that_dtls_here_does_not_know_is_refused() -> None:
+    with pytest.raises(InputError, match="sha-256"):
+        sdp.read(CHROME.replace("a=fingerprint:sha-256", "a=fingerprint:md5"), kind="offer")
+
+
 def test_our_own_offer_and_answer_are_understood() -> None:
     offer = sdp.read(sdp.write_offer(local()), kind="offer")
     assert (offer.opus, offer.keypad, offer.setup, offer.mid) == (111, 126, "actpass", "0")
