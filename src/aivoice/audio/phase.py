@@ -26,7 +26,7 @@ class PhaseLock:
     def observe(self, slack_ms: float) -> float:
         """slack_ms: how much later than its target the last packet was decoded. Returns seconds to move by, mostly 0.
 
-        The least slack of half a second counts: the ticks go earlier by what no packet needed, later by what one lacked.
+        The least slack of half a second counts: ticks go earlier by what no packet needed, later by what one lacked.
         """
         self._least = min(self._least, slack_ms)
         self._pulls += 1
