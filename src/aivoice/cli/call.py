@@ -35,6 +35,7 @@ from aivoice.transports.webrtc_caller import WebRtcCaller
 SCRIPT = "caller.yaml"
 READ_AHEAD_S = 1.0
 """Of a recording that is the caller, this much is in memory."""
+VIEW_ENDS_S = 2.0
 AFTERWARDS_S = 6.0
 """After its end, and after the agent's last sound, the caller hangs up."""
 
@@ -145,27 +146,28 @@ async def _converse(
     """The call, shown while it lasts."""
     caller: Caller | None = None
     with LiveCall(screen) as view:
-        showing = asyncio.ensure_future(_show(hub, view))
-        try:
-            if script is not None:
-                caller = Caller(
-                    phone,
-                    ears,
-                    script,
-                    lines.__getitem__,
-                    lambda: _last_words(hub),
-                    lambda: hub.view.state == "listening",
-                )
-                await caller.talk()
-            elif frames is not None:
-                await _play(phone, ears, frames)
-        except TimeoutError:
-            screen.print(Text("the caller ran out of time and hangs up", style="yellow"))
-        finally:
-            await phone.close()
-            await asyncio.wait((showing,), timeout=2.0)
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            showing = group.create_task(_show(hub, view), name="live view")
+            try:
+                if script is not None:
+                    caller = Caller(
+                        phone,
+                        ears,
+                        script,
+                        lines.__getitem__,
+                        last_words=lambda: _last_words(hub),
+                        listening=lambda: hub.view.state == "listening",
+                    )
+                    await caller.talk()
+                elif frames is not None:
+                    await _play(phone, ears, frames)
+            except TimeoutError:
+                screen.print(Text("the caller ran out of time and hangs up", style="yellow"))
+            finally:
+                await phone.close()
+                # The view ends with the call; it is given the time that the call's files take.
+                await asyncio.wait((showing,), timeout=VIEW_ENDS_S)
+                showing.cancel()
     return [] if caller is None else caller.reactions
 
 

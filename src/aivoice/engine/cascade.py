@@ -54,7 +54,12 @@ class Attempt(Generic[P]):
     provider: P
     reporter: Reporter
     permit: Permit
+    last: bool = False
     was_useful: bool = False
+
+    def patience(self, seconds: float, factor: float) -> float:
+        """The limit for this attempt: the last of a chain gets `factor` times as long; late is better than never."""
+        return seconds * factor if self.last else seconds
 
     def useful(self) -> None:
         """It gave useful output."""
@@ -105,12 +110,13 @@ class Chain(Generic[P]):
                 reporter.report(self.stage, provider.name, "skipped")
                 continue
             tried += 1
-            yield self._attempt(index, permit, reporter, switched=tried > 1)
+            last = index == len(self.providers) - 1
+            yield self._attempt(index, permit, reporter, switched=tried > 1, last=last)
         if tried == 0:
             for index in sorted(skipped, key=lambda index: self._breakers[index].reopens_at):
                 permit = self._permit(index, last_resort=True)
                 if permit is not None:
-                    yield self._attempt(index, permit, reporter, switched=False)
+                    yield self._attempt(index, permit, reporter, switched=False, last=True)
                     return
 
     def exhausted(self) -> ProviderError:
@@ -132,20 +138,22 @@ class Chain(Generic[P]):
             return None
         return self._breakers[index].admit(asyncio.get_running_loop().time(), last_resort=last_resort)
 
-    def _attempt(self, index: int, permit: Permit, reporter: Reporter, *, switched: bool) -> Attempt[P]:
+    def _attempt(self, index: int, permit: Permit, reporter: Reporter, *, switched: bool, last: bool) -> Attempt[P]:
         provider = self.providers[index]
         if switched:
             reporter.report(self.stage, provider.name, "switched")
         reporter.report(self.stage, provider.name, "started")
-        return Attempt(self.stage, provider, reporter, permit)
+        return Attempt(self.stage, provider, reporter, permit, last)
 
 
 @dataclass(frozen=True, slots=True)
 class LlmLimits:
-    """first_s: from the request to the first useful output. gap_s: between outputs afterwards. Wall-clock seconds."""
+    """first_s: from the request to the first useful output. gap_s: between outputs afterwards. Wall-clock seconds.
+    last: the chain's last provider gets so many times as long to its first."""
 
     first_s: float = 1.5
     gap_s: float = 3.0
+    last: float = 2.0
 
 
 def llm_useful(delta: LlmDelta) -> bool:
@@ -179,7 +187,7 @@ class LlmCascade:
         for attempt in self.chain.attempts(current_reporter()):
             generate = partial(attempt.provider.generate, request)
             pump: Pump[LlmDelta] = Pump(generate, self.chain.reaper, "llm", attempt.provider.name)
-            pump.limit(loop.time() + self._limits.first_s)
+            pump.limit(loop.time() + attempt.patience(self._limits.first_s, self._limits.last))
             try:
                 for delta in await _until_useful(attempt, pump, request):
                     yield delta

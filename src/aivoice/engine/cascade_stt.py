@@ -26,12 +26,13 @@ QUIET_SAMPLES = 3 * SAMPLE_RATE
 class SttLimits:
     """open_s: to open a stream. final_s: from the end of speech to its final (plus `catch_up` × the audio heard again
     after a switch). words_s: from the start of speech to the first text of any kind; None: not every recogniser gives
-    interims. Wall-clock seconds."""
+    interims. Wall-clock seconds. last: the chain's last provider gets so many times as long."""
 
     open_s: float = 2.0
     final_s: float = 1.5
     words_s: float | None = None
     catch_up: float = 0.15
+    last: float = 2.0
 
 
 class SttCascade:
@@ -184,7 +185,7 @@ class _Hearing:
             self._pump = None
             return
         self._pump = Pump(partial(self._hear, attempt), self._chain.reaper, "stt", attempt.provider.name)
-        self._pump.limit(self._loop.time() + self._limits.open_s)
+        self._pump.limit(self._loop.time() + attempt.patience(self._limits.open_s, self._limits.last))
 
     async def _hear(self, attempt: Attempt[SpeechToText]) -> AsyncIterator[Transcript]:
         stream = await attempt.provider.open(language=self._language, key_terms=self._key_terms)
@@ -212,14 +213,17 @@ class _Hearing:
 
     def _set_limit(self, extra_s: float = 0.0) -> None:
         """What is owed now: a final after the end of speech; some text while speech goes on, where that is asked."""
-        if self._pump is None or self._stream is None:
+        if self._pump is None or self._stream is None or self._attempt is None:
             return
         owed: float | None = None
         if self._backlog.pending:
             owed = self._limits.final_s
         elif self._wordless and self._limits.words_s is not None:
             owed = self._limits.words_s
-        self._pump.limit(None if owed is None else self._loop.time() + owed + extra_s)
+        if owed is None:
+            self._pump.limit(None)
+        else:
+            self._pump.limit(self._loop.time() + self._attempt.patience(owed, self._limits.last) + extra_s)
 
     def _accounted(self, attempt: Attempt[SpeechToText], transcript: Transcript) -> Transcript:
         if not (0 <= transcript.start <= transcript.end and 0.0 <= transcript.confidence <= 1.0):

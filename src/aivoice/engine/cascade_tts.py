@@ -17,16 +17,19 @@ from aivoice.providers.ports import SpeechAudio, SpeechEvent, SpeechMark, Speech
 
 SAMPLES_PER_CHARACTER = 1_000
 """16 characters a second at 16 kHz, spaces included: an unhurried voice. Only for providers that give no marks."""
+SLOWEST_PER_CHARACTER = 1_300
+"""A slow voice, so that a word is not taken for finished before it is."""
 _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class TtsLimits:
     """first_s: from the last text handed in (or `finish`) to the first audio. gap_s: between stretches of audio once
-    all text is there. Wall-clock seconds."""
+    all text is there. Wall-clock seconds. last: the chain's last provider gets so many times as long."""
 
     first_s: float = 1.0
     gap_s: float = 1.5
+    last: float = 2.0
 
 
 class TtsCascade:
@@ -175,10 +178,14 @@ class _Speech:
             return
         waiting = self._finished or run.attempt.provider.streams_text
         has_words = self._finished or self._text[run.offset :].strip() != ""
-        if not run.attempt.was_useful:
-            pump.limit(self._loop.time() + self._limits.first_s if has_words and waiting else None)
+        if run.attempt.was_useful:
+            limit = self._limits.gap_s if self._finished else None
         else:
-            pump.limit(self._loop.time() + self._limits.gap_s if self._finished else None)
+            limit = self._limits.first_s if has_words and waiting else None
+        if limit is None:
+            pump.limit(None)
+        else:
+            pump.limit(self._loop.time() + run.attempt.patience(limit, self._limits.last))
 
     # ------------------------------------------------------------ what has been said
 
@@ -223,18 +230,22 @@ class _Speech:
         self._start(word, run.first_sample + run.produced)
 
     def _reached(self, run: _Run) -> int:
-        """First source word that was not wholly produced: better a word begun twice than one never said."""
+        """First source word that was not wholly produced: better a word begun twice than one never said.
+
+        With marks the last word that was begun counts as unfinished, unless more audio came than it can need.
+        """
         words = self._text[run.offset :].split()
-        index, begun_at = 0, 0
-        for mark in run.marks:
-            if mark.sample < run.produced and mark.word >= index:
-                index, begun_at = mark.word, mark.sample
-        left = run.produced - begun_at
+        begun = [mark for mark in run.marks if mark.sample <= run.produced]
+        if begun:
+            latest = max(begun, key=lambda mark: mark.word)
+            index = min(latest.word, len(words))
+            if index < len(words) and run.produced - latest.sample >= (len(words[index]) + 2) * SLOWEST_PER_CHARACTER:
+                index += 1
+            return run.first_word + index
+        index, left = 0, run.produced
         while index < len(words) and left >= (length := (len(words[index]) + 1) * SAMPLES_PER_CHARACTER):
             index, left = index + 1, left - length
-            if run.marks:
-                break  # the next word's mark never came: at most the word in progress was finished
-        return run.first_word + min(index, len(words))
+        return run.first_word + index
 
     def _offset_of(self, word: int) -> int:
         """Character at which the `word`-th word of the clause begins."""
