@@ -33,6 +33,13 @@ _ABBREVIATIONS = frozenset(
     ]
 )
 _MIN_PAUSE_WORDS = 3
+_MOST_BOUND = 4
+_BINDING = frozenset(
+    {
+        "mr.", "mrs.", "ms.", "dr.", "st.", "no.", "number", "room", "suite", "january", "february", "march", "april",
+        "may", "june", "july", "august", "september", "october", "november", "december",
+    }
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -88,7 +95,7 @@ class ClauseSplitter:
         count = len(self._words)
         limit = self.settings.first_words if self.first else self.settings.words
         if count >= limit and (self.first or word.endswith(_PAUSE) or count >= 2 * limit):
-            return True
+            return not _binds(word) or count >= 2 * limit + _MOST_BOUND
         bare = word.rstrip("\"')”’")
         if bare.endswith(_SENTENCE) and bare.lower() not in _ABBREVIATIONS:
             return True
@@ -99,6 +106,11 @@ class ClauseSplitter:
         self._words.clear()
         self.first = False
         return clause
+
+
+def _binds(word: str) -> bool:
+    """The next word changes how this one is said ("9:30 am", "Dr. Brown", "November 24"): no cut between them."""
+    return (any(char.isdigit() for char in word) and word[-1].isalnum()) or word.lower() in _BINDING
 
 
 def ends_sentence(text: str) -> bool:

@@ -9,6 +9,9 @@ from aivoice.core.config import Endpointing
 from aivoice.core.endpointing import NOTHING, Completeness, Expectation, PauseModel, classify, wait_ms
 from aivoice.core.text import join
 
+_FAINT = 4_800
+"""Words that reach so many samples (300 ms) beyond the last voice the VAD heard belong to voice it did not hear."""
+
 
 @dataclass(slots=True)
 class Ears:
@@ -72,7 +75,7 @@ class Ears:
                 self.segments.append(text)
         else:
             self.interim = text or self.interim
-            if text and not self.speaking and event.end > self.ended_pos:
+            if text and not self.speaking and event.end > self.ended_pos + _FAINT:
                 # Voice too faint for the VAD: it ends when the words do.
                 self.ended_at, self.ended_seen, self.owed = now, now, max(self.owed, 1)
         if self.text != before:

@@ -378,6 +378,8 @@ def _refuses(said: tuple[str, ...]) -> bool:
 def _digits_of(word: str) -> int:
     if word.isdigit():
         return len(word)
+    if word == "hundred":
+        return 2
     return 1 if word in _DIGIT_WORDS else 0
 
 

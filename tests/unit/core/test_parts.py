@@ -82,6 +82,7 @@ class TestEndpointing:
         [
             ("What is your phone number?", "five five five one two three four five six seven", "closed"),
             ("What is your phone number?", "it is five five five", "spelling"),
+            ("What is your phone number?", "eight hundred five five five one two one two", "closed"),
             ("What is your phone number?", "555 123 4567 890", "open"),
             ("What is your phone number?", "oh wait a moment", "loose"),
             ("Can I have your card number please?", "four two four two", "spelling"),
@@ -183,6 +184,11 @@ class TestClauses:
         assert ends_sentence('He said "yes."')
         assert not ends_sentence("Dr.")
         assert not ends_sentence("")
+
+    def test_no_cut_where_the_next_word_changes_how_this_one_is_said(self) -> None:
+        assert self.split("You are booked today at 9:30 am with Dr. Brown then.")[0].endswith("9:30 am")
+        assert self.split("We would see you on November 24 then.")[0].endswith("24 then.")
+        assert all(len(clause.split()) <= 37 for clause in self.split("7 " * 200))
 
     def test_a_long_sentence_without_a_pause_is_cut(self) -> None:
         assert all(len(clause.split()) <= 32 for clause in self.split("word " * 100))
