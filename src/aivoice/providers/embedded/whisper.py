@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from aivoice.audio.frames import SAMPLE_RATE, AudioChunk
 from aivoice.errors import ProviderError
 from aivoice.providers.embedded.host import FINAL, FINAL_TINY, INTERIM, INTERIM_TINY
+from aivoice.providers.embedded.key_terms import KeyTerms
 from aivoice.providers.embedded.pcm_buffer import PauseMeter, PcmBuffer
 from aivoice.providers.inference import Inference, Priority, Ticket
 from aivoice.providers.ports import Transcript
@@ -113,7 +114,8 @@ class WhisperStream:
     def __init__(self, inference: Inference, pace: Pace, language: str, terms: tuple[str, ...]) -> None:
         self._inference = inference
         self._pace = pace
-        self._meta = {"language": language, "terms": list(terms)}
+        self._meta = {"language": language}
+        self._terms = KeyTerms(terms)
         self._audio = PcmBuffer(BACKLOG)
         self._meter = PauseMeter()
         self._open: _Utterance | None = None
@@ -304,7 +306,7 @@ class WhisperStream:
     # ------------------------------------------------------------ what comes out
 
     def _interim(self, said: _Utterance, text: str, confidence: float, end: int) -> None:
-        whole = " ".join(part for part in (*(piece.text or "" for piece in said.pieces), text) if part)
+        whole = self._terms.correct(" ".join(filter(None, (*(piece.text for piece in said.pieces), text))))
         if not whole or self._ended:
             return
         if self._out and self._out[-1].kind == "interim":
@@ -315,7 +317,7 @@ class WhisperStream:
         """Hand out finals in the order of their utterances."""
         while self._ended and all(piece.text is not None for piece in self._ended[0].pieces):
             said = self._ended.popleft()
-            text = " ".join(piece.text for piece in said.pieces if piece.text)
+            text = self._terms.correct(" ".join(piece.text for piece in said.pieces if piece.text))
             confidence = min((piece.confidence for piece in said.pieces if piece.text), default=1.0)
             self._emit(Transcript("final", text, said.start, said.end, confidence))
 

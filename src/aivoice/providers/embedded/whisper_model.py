@@ -34,7 +34,6 @@ LONGEST_S = 30.0
 TIME_STEP_S = 0.02
 FRAME_SAMPLES = 320
 """One encoder frame: 20 ms."""
-PROMPT_TOKENS = 64
 
 SILENT = 0.6
 """`no_speech` above this together with a mean log probability below `UNSURE` is no speech (openai/whisper's rule)."""
@@ -70,14 +69,14 @@ class WhisperModel:
         self._end = self._token("<|endoftext|>")
         self._first_time = self._token("<|notimestamps|>") + 1
 
-    def transcribe(self, pcm: bytes, *, language: str = "en", terms: Sequence[str] = ()) -> Heard:
-        """s16le mono 16 kHz, at most 30 s (the rest is ignored). terms: words of the business, as a prompt."""
+    def transcribe(self, pcm: bytes, *, language: str = "en") -> Heard:
+        """s16le mono 16 kHz, at most 30 s (the rest is ignored)."""
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768.0
         audio_s = min(LONGEST_S, len(samples) / RATE)
         if audio_s < 0.05:
             return Heard("", 0.0, 1.0)
         features = _features(samples)
-        prompt = self._prompt(language, terms)
+        prompt = self._prompt(language)
         result = self._model.generate(
             features,
             [prompt],
@@ -99,14 +98,9 @@ class WhisperModel:
             )
         return found
 
-    def _prompt(self, language: str, terms: Sequence[str]) -> list[int]:
+    def _prompt(self, language: str) -> list[int]:
         start = [self._token("<|startoftranscript|>")]
-        if not self._english_only:
-            start += [self._token(f"<|{language}|>"), self._token("<|transcribe|>")]
-        if not terms:
-            return start
-        ids: list[int] = self._tokens.encode(" " + ", ".join(terms) + ".", add_special_tokens=False).ids
-        return [self._token("<|startofprev|>"), *ids[:PROMPT_TOKENS], *start]
+        return start if self._english_only else [*start, self._token(f"<|{language}|>"), self._token("<|transcribe|>")]
 
     def _inside(self, ids: Sequence[int], audio_s: float) -> list[int]:
         """The text tokens up to the first segment that begins where the audio is already over."""
@@ -179,6 +173,6 @@ def _side_files(folder: Path) -> dict[str, bytes]:
 
 
 def transcribe_job(model: WhisperModel, meta: Mapping[str, Any], blob: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """The inference handler of both models: meta ``language``, ``terms``; blob PCM → ``text``, ``confidence``."""
-    heard = model.transcribe(blob, language=str(meta.get("language", "en")), terms=list(meta.get("terms", ())))
+    """The inference handler of both models: meta ``language``; blob PCM → ``text``, ``confidence``."""
+    heard = model.transcribe(blob, language=str(meta.get("language", "en")))
     yield {"text": heard.text, "confidence": round(heard.confidence, 4), "no_speech": round(heard.no_speech, 4)}, b""
