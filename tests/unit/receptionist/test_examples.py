@@ -189,3 +189,58 @@ def test_a_message_for_the_plumber(plumber: Callable[[], Dialogue]) -> None:
     assert call.made("take_message") == [
         {"name": "Lisa", "phone": "5550101212", "message": "about my invoice from last week"}
     ]
+
+
+def said(call: Dialogue, *turns: str) -> list[str]:
+    return [call.say(turn) for turn in turns]
+
+
+def test_a_first_visit_in_the_words_of_a_recogniser(dental: Callable[[], Dialogue]) -> None:
+    call = dental()
+    assert "$85" in call.say("Great. What would a first visit cost?")
+    assert "December 2nd" in call.say("Okay, I would like to come in next week, maybe Wednesday morning.")
+    said(call, "Nine thirty.", "It's for a new patient exam.", "Yeah, it's Maria. Maria Fernandez.")
+    assert "555-019-2233" in call.say("My number is 555-019-2233.")
+    assert "for Maria Fernandez, phone number 555-019-2234" in call.say("No, 2234.")
+    call.say("Yes, please.")
+    assert call.made("book_appointment") == [
+        {
+            "reason": "new patient exam",
+            "date": "2026-12-02",
+            "time": "09:30",
+            "name": "Maria Fernandez",
+            "phone": "5550192234",
+        }
+    ]
+
+
+def test_what_cannot_be_done_is_said_and_another_way_offered(dental: Callable[[], Dialogue]) -> None:
+    call = dental()
+    assert "can't move" in call.say("can i reschedule my appointment")
+    back = said(call, "cancel it then", "555 010 4477", "on monday the thirtieth")[-1]
+    assert "cancel an appointment" in back
+    assert "can't find an appointment" in call.say("yes")
+    times = call.say("okay book me a new one for monday")
+    assert "Monday, November 30th" in times
+    afternoon = call.say("whats free in the afternoon")
+    assert "am" not in afternoon.split("?")[0].replace("am I", "")
+    said(call, "4:30", "check up", "john")
+    call.say("yes")
+    (booked,) = call.made("book_appointment")
+    assert booked["phone"] == "5550104477", "the number given for the cancellation"
+
+
+def test_the_only_window_left_is_taken_by_a_yes(plumber: Callable[[], Dialogue]) -> None:
+    call = plumber()
+    first = call.say("my boiler isn't working and it's freezing")
+    assert first.startswith("I'm sorry to hear that.")
+    said(call, "it's an emergency", "22 harbour road", "today")
+    assert "afternoon" in call.say("morning")
+    assert "name" in call.say("yes")
+
+
+def test_details_that_come_before_their_question_are_kept(dental: Callable[[], Dialogue]) -> None:
+    call = dental()
+    said(call, "i need a root canal", "how long does it take", "tomorrow morning", "my name is alice wong", "nine")
+    back = said(call, "four one five", "five five five", "zero one nine nine")[-1]
+    assert "consultation, on Tuesday, November 24th at 9 am, for Alice Wong, phone number 415-555-0199" in back

@@ -29,57 +29,67 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
     for act, pattern in (
         ("greeting", r"^(uh |um |oh |well )*(hi|hello|hey|good (morning|afternoon|evening)|howdy|greetings)\b"),
         ("thanks", r"\b(thanks|thank you|appreciate (it|that)|cheers)\b"),
-        ("bye",
+        (
+            "bye",
             r"\b(bye|goodbye|good bye|bye bye|see (you|ya)( later| soon| then| on \w+)?|talk (to you )?(later|"
             r"soon)|have a (good|nice|great|lovely) (day|one|evening|night|weekend|afternoon)|take care|i('ll|"
-            r" will) let you go|hang up( now)?)\b"
+            r" will) let you go|hang up( now)?)\b",
         ),
-        ("nothing_else",
+        (
+            "nothing_else",
             r"^(no |nope |nah |oh |ok |okay |great |perfect |alright |all right |thanks |thank you |um |uh |and |"
             r"yes |yeah |i think )*(that('s| is| was| will be|'ll be) (all|it|everything)|nothing else|"
             r"nothing more|i'm (all set|good|done|fine)|we're (all set|good|done)|that's all i need(ed)?|all good|"
-            r"all set)\b"
+            r"all set)\b",
         ),
-        ("person",
+        (
+            "person",
             rf"\b(speak|talk|speaking|talking|chat)( (to|with))( (a|an|the|your|some|one of your|an actual|a real|"
             rf"any))? ({_PERSON}|people|lawyer|attorney|doctor|dentist|nurse|plumber|technician|owner|boss|driver|"
-            rf"humans?)\b"
+            rf"humans?)\b",
         ),
-        ("person",
+        (
+            "person",
             rf"\b(transfer|connect|forward|route) (me|my call|us|this call)\b|\bput me (through|on)\b|\bpatch me\b|"
             rf"\bpass me (on|over|to)\b|\bget me (a|an|the|your|some) {_PERSON}\b|\bgive me (a|an|the|"
-            rf"your) {_PERSON}\b"
+            rf"your) {_PERSON}\b",
         ),
-        ("person",
+        (
+            "person",
             r"\b(want|need|like|prefer|get|have|reach|is there)( to (have|get|reach|see))?( to)? (a|an|the|some|"
             r"any|your)? ?(real |live |actual )?(person|human|human being|representative|operator|live agent|"
-            r"supervisor)\b"
+            r"supervisor)\b",
         ),
-        ("person",
+        (
+            "person",
             r"^((please|uh|um|just|no|hello|hi|hey) )*(a )?(real |live |actual )?(person|human|operator|"
-            r"representative|agent)( please)?$"
+            r"representative|agent)( please)?$",
         ),
         ("person", r"\b(can|could|may) i (speak|talk) (to|with) (?!you\b)\w+"),
-        ("hear",
+        (
+            "hear",
             r"\b(can|do) you hear me\b|\bare you (still )?(there|here|listening)\b|\b(anyone|anybody|is (someone|"
-            r"somebody|anyone)) there\b|\bhello hello\b|\byou still there\b|\bdid (i|we) (lose|get cut)\b"
+            r"somebody|anyone)) there\b|\bhello hello\b|\byou still there\b|\bdid (i|we) (lose|get cut)\b",
         ),
-        ("robot",
+        (
+            "robot",
             r"\b(are|r) you (a |an |even )*(real( person| human)?|robot|bot|human( being)?|machine|computer|ai|"
             r"a i|person|recording|automated|chatbot|artificial)\b|\b(is this|am i (talking|speaking) (to|with)|"
             r"this is) (a |an )*(robot|bot|machine|computer|recording|ai|a i|real person|human|automated|"
-            r"answering machine|chatbot)\b"
+            r"answering machine|chatbot)\b",
         ),
-        ("repeat",
+        (
+            "repeat",
             r"\b(say|repeat|read|run) (that|it|this|those|them)( (again|back|by me|one more time|once more|to me|"
             r"please))+\b|\b(repeat|say) (that|it)\b|\bcome again\b|\bpardon\b|\bwhat (was|were) (that|those|"
             r"the)( last| options| times)?( again)?$|\bdidn't (catch|hear|get|understand) (that|you|it|what|all|"
             r"a)\b|\bcan you repeat\b|\bone more time\b|\bsay again\b|\bwhat did you say\b|^(sorry|what|huh|"
             r"excuse me|again)( what)?$|\bwhat do you mean\b|\bi (don't|didn't) understand\b|\bwhat('s| is|"
-            r" was) the question\b|\bcan't hear you\b|\bcouldn't hear\b|\brepeat please\b"
+            r" was) the question\b|\bcan't hear you\b|\bcouldn't hear\b|\brepeat please\b",
         ),
         ("slower", r"\b(slow down|slower|more slowly|too fast|not so fast|talking fast|speak up|louder)\b"),
-        ("hours",
+        (
+            "hours",
             r"\b(opening|business|office|working|store|holiday|your|the|weekend|what) (hours|times)\b|"
             r"\bhours (are|do|of|on|for)\b|\b(are|will|is|were|if) (you|you guys|y'all|they|the \w+|it|"
             r"your \w+)( all)?( still| gonna be| going to be| be)? (open|closed|opened)\b|\bhow (late|early) (are|"
@@ -88,63 +98,73 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
             r"closed|closing|shut)\b|\bwhen (do|does|are|will|is) (you|the|it|they|your)\w* ?\w* ?(open|close|"
             r"opened|closed|closing|shut|there)\b|\b(do|will) you (guys )?(open|close)\b|\bclosing time\b|"
             r"\bopen (on|at|today|tomorrow|now|right now|this|tonight|weekends|late|sundays|saturdays)\b|"
-            r"\byou open\b|\bwhen do you (close|open)\b"
+            r"\byou open\b|\bwhen do you (close|open)\b",
         ),
-        ("cancel",
+        (
+            "cancel",
             r"\b(forget (it|that|about it|about that|the whole thing)|never ?mind|scrap (that|it)|cancel (that|it|"
             r"this|please)$|cancel (that|it)\b|drop it|leave it|changed my mind|don't (want|need) (it|that|"
             r"to book|an appointment|to do that|to do this|anything|one)( anymore| any more| now)?|do not (want|"
             r"book)|don't (book|do|send|bother|worry about) ?(it|that|this)?|stop (that|this|it)|no longer (want|"
-            r"need)|let's not|rather not|skip it|i'll (call back|think about it|pass))\b|^cancel$"
+            r"need)|let's not|rather not|skip it|i'll (call back|think about it|pass))\b|^cancel$",
         ),
-        ("message",
+        (
+            "message",
             r"\b(leave|take|pass|give|send)( \w+){0,2} (a |the |this |my )?(message|note)\b|\b(have|get|"
             r"ask) (\w+ ){1,3}(to )?(call|ring|phone) me( back)?\b|\b(call|ring|phone|calls) me back\b|\b(tell|"
-            r"let) (him|her|them|the (doctor|dentist|manager|owner|team|office))( know)?\b|\bcall ?back\b"
+            r"let) (him|her|them|the (doctor|dentist|manager|owner|team|office))( know)?\b|\bcall ?back\b",
         ),
-        ("wait",
+        (
+            "wait",
             r"\b(hold on|hang on|(give|gimme) me (a|one) (second|sec|minute|moment)|one (second|sec|moment|"
             r"minute)|just a (second|sec|moment|minute)|wait a (second|sec|minute|moment)|let me (check|see|look|"
-            r"think|find|get)|bear with me|a moment please)\b|^(wait|hmm|um|uh)$"
+            r"think|find|get)|bear with me|a moment please)\b|^(wait|hmm|um|uh)$",
         ),
-        ("who",
+        (
+            "who",
             r"\b(who (is this|am i (speaking|talking) (to|with)|are you|'s this)|what('s| is) your name|"
             r"what (company|business|place|office) is this|is this (the )?\w+ ?(dental|plumbing|office|clinic|"
             r"practice|company|restaurant)|who do i have|did i (call|reach|get)|have i (reached|called))\b|"
-            r"^who's this"
+            r"^who's this",
         ),
-        ("how_are_you",
+        (
+            "how_are_you",
             r"\bhow (are|r) (you|ya|things)( doing)?( today)?$|\bhow('s| is) it going\b|\bhow (are|"
-            r"r) you( doing)?( today)?\b(?! (able|open|going))"
+            r"r) you( doing)?( today)?\b(?! (able|open|going))",
         ),
-        ("correction",
+        (
+            "correction",
             r"^(oh |uh |um |well |sorry )*(no|nope|wait|actually|sorry|hang on|hold on|oops)\b|\b(actually|"
             r"i mean(t)?|make (it|that)|change (it|that|the|my)|instead|rather|correction|not (that|quite)|"
             r"that's (wrong|not right|incorrect|not correct)|it('s| is| should be) (not|actually)|should be|"
-            r"let me correct|correct that|switch (it|that)|on second thought|scratch that|wrong)\b"
+            r"let me correct|correct that|switch (it|that)|on second thought|scratch that|wrong)\b",
         ),
-        ("price",
+        (
+            "price",
             r"\b(how much|price|prices|pricing|cost|costs|fee|fees|charge|charges|rate|rates|what do you charge|"
-            r"expensive|cheap|quote|free)\b"
+            r"expensive|cheap|quote)\b|\b(is|are|be) (it|that|they) free\b|\bfree of charge\b|\bfor free\b",
         ),
-        ("dont_know",
+        (
+            "dont_know",
             r"\b(i )?(don't|do not) (know|remember|have (it|one|that|an? \w+))\b|\bnot sure\b|\bno idea\b|"
             r"\bno (e-?mail|phone)\b|\bi (haven't|have not) got\b|\b(prefer|rather) not (to )?(say|give|tell)\b|"
-            r"^(skip|pass|none|nothing|no preference|doesn't matter|whatever|any|anything)( please| is fine)?$"
+            r"^(skip|pass|none|nothing|no preference|doesn't matter|whatever|any|anything)( please| is fine)?$",
         ),
-        ("clock",
+        (
+            "clock",
             r"\bwhat (time is it|day is it|is (today's|the) date|day is today|date is it|'s (today's|the) date)\b|"
-            r"\bwhat's (the (time|date)|today's date)\b"
+            r"\bwhat's (the (time|date)|today's date)\b",
         ),
         ("abuse", r"\b(stupid|idiot|useless|dumb|fuck\w*|shit\w*|moron|asshole|bullshit|damn)\b"),
         ("start_again", r"\b(start (over|again|from the (beginning|top))|begin again|from scratch)\b"),
-        ("other_time",
+        (
+            "other_time",
             r"\b(another|other|different|else|later|earlier|next available|any other|something else) ?(time|times|"
             r"day|days|slot|slots|option|options|dates?|available|open)?\b|\b(none of (those|these|them)|neither|"
-            r"doesn't work|don't work|can't (do|make) (that|those|any))\b|\bwhat else\b"
+            r"doesn't work|don't work|can't (do|make) (that|those|any))\b|\bwhat else\b",
         ),
     )
-)  # fmt: skip
+)
 
 _QUESTION = re.compile(
     r"^(?:(?:and|so|but|also|oh|ok|okay|well|um|uh|yes|yeah|no|hi|hello|hey|sorry|actually|quick question|"
@@ -219,7 +239,7 @@ def acts_of(text: str) -> frozenset[Act]:
         )
     ):
         found.discard("correction")
-    if "?" in text or _QUESTION.match(said) or _INNER_QUESTION.search(said):
+    if ("?" in text and len(words(said)) > 1) or _QUESTION.match(said) or _INNER_QUESTION.search(said):
         found.add("question")
     if "robot" in found and "person" in found and not re.search(r"\b(speak|talk) to\b|\btransfer|\bput me", said):
         found.discard("person")

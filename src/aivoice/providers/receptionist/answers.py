@@ -45,9 +45,9 @@ def answer(
     exact = _contact(question, facts)
     if exact:
         return Answer(exact)
-    about = [word for word in content(question) if word not in _GENERIC]
+    about = about_words(question)
     if "price" in acts:
-        price = _price(about or list(content(subject)), facts)
+        price = _price(about, facts) or _price(list(content(subject)), facts)
         if price:
             return Answer(price)
         if not about and facts.prices:
@@ -57,6 +57,11 @@ def answer(
             return Answer(f"It depends on what you need. For example, {some}.")
     wanted = about or list(content(subject)) or list(content(question))
     return _from_passages(question, wanted, acts, passages)
+
+
+def about_words(question: str) -> list[str]:
+    """The words of a question that say what it is about."""
+    return [word for word in content(question) if word not in _GENERIC]
 
 
 def _contact(question: str, facts: Facts) -> str:
@@ -84,8 +89,8 @@ def _price(about: list[str], facts: Facts) -> str:
     for entry in facts.prices:
         own = content(entry[0])
         hits = sum(1 for word in own if any(alike(word, other) for other in about))
-        if hits:
-            covered = sum(1 for word in about if any(alike(word, other) for other in own))
+        covered = sum(1 for word in about if any(alike(word, other) for other in own))
+        if hits and (covered == len(about) or hits == len(own)):
             scored.append((covered + hits / max(len(own), 1), entry))
     if not scored:
         return ""

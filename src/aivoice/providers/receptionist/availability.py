@@ -38,6 +38,20 @@ def probe_arguments(state: State, shape: Shape, probe: Shape) -> dict[str, Any] 
     return None if missing(probe, values) else arguments(probe, values)
 
 
+def same_day_check(state: State, shape: Shape, probe: Shape, wanted: dict[str, Any]) -> Record | None:
+    """An earlier answer for the same day, where no time is wished for now: its times still stand."""
+    if _wish(state, shape) is not None:
+        return None
+    clocks = {item.name for item in probe.fields if item.kind == "time"}
+    same = {key: value for key, value in flatten(probe, wanted).items() if key not in clocks}
+    for record in reversed(state.records):
+        if record.name == probe.name and record.result is not None and record.result.outcome == "ok":
+            given = flatten(probe, record.given)
+            if {key: value for key, value in given.items() if key not in clocks} == same:
+                return record
+    return None
+
+
 def checked_before(state: State, shape: Shape, probe: Shape, wanted: dict[str, Any]) -> bool:
     """The time wished for was in an earlier answer for the same day: no need to ask again."""
     wish = _wish(state, shape)

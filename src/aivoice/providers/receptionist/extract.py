@@ -54,6 +54,12 @@ def _phones(reader: Reader) -> None:
     if not fields:
         return
     asked = reader.asked("phone")
+    if "phone" in reader.contact and re.search(
+        r"\b(same|as before|already (have|gave)|you have (it|my))\b", reader.text, re.I
+    ):
+        target = next((item for item in fields if item.name in reader.expecting), fields[0])
+        reader.values[target.name] = reader.contact["phone"]
+        return
     if re.search(
         r"\b(this|the|same) (number|one) (i'm|i am|you|that i|is fine|i called)\b|\bnumber i'm calling from\b",
         reader.text,
@@ -61,7 +67,8 @@ def _phones(reader: Reader) -> None:
     ):
         reader.problems.append(Problem(fields[0].name, "not_valid"))
         return
-    runs = find.phones(reader.text, asked)
+    correcting = bool(reader.acts & {"no", "correction"}) and any(item.name in reader.known for item in fields)
+    runs = find.phones(reader.text, asked or correcting)
     whole = [run for run in runs if run.value.complete]
 
     def put(item: Field, phone: find.Phone) -> None:
@@ -77,6 +84,8 @@ def _phones(reader: Reader) -> None:
         so_far and find.Phone(so_far + whole[0].value.digits).complete and len(whole[0].value.digits) < 10
     ):
         place(reader, whole, fields, put)
+    elif runs and not asked and _new_tail(reader, fields[0], runs[-1].value.digits):
+        reader.read(runs[-1].start, runs[-1].end)
     elif asked and runs:
         target = next(item for item in fields if item.name in reader.expecting)
         so_far = str(reader.known.get(f"{target.name}|digits", ""))
@@ -92,6 +101,17 @@ def _phones(reader: Reader) -> None:
         fresh = joined.digits if len(joined.digits) < 12 else ""
         reader.values[f"{target.name}|digits"] = fresh
         reader.problems.append(Problem(target.name, "more_digits" if fresh and len(fresh) < 10 else "not_valid"))
+
+
+def _new_tail(reader: Reader, item: Field, digits: str) -> bool:
+    """ "No, 2234": the last digits of the number just read back were wrong."""
+    known = str(reader.known.get(item.name, ""))
+    if any(hit.value.time for hit in find.times(reader.text, True)) or find.dates(reader.text, reader.today):
+        return False  # "make it ten thirty" changes the time
+    if not reader.acts & {"no", "correction"} or not 3 <= len(digits) <= 6 or len(known) <= len(digits):
+        return False
+    put_text(reader, item, known[: -len(digits)] + digits)
+    return item.name in reader.values
 
 
 def _codes(reader: Reader) -> None:

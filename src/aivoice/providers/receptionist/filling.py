@@ -15,7 +15,7 @@ from aivoice.providers.receptionist.intents import probe_for
 from aivoice.providers.receptionist.readback import arguments, canonical
 from aivoice.providers.receptionist.reader import Extraction, Reader, Values
 from aivoice.providers.receptionist.schema import Shape
-from aivoice.providers.receptionist.state import State, Turn, leave
+from aivoice.providers.receptionist.state import State, Turn, leave, remember_contact
 from aivoice.providers.receptionist.text import plain, stem, words
 
 
@@ -37,6 +37,7 @@ def fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
             state.values.pop(f"{key[:-5]}|time", None)
         else:
             state.values[key] = value
+    _only_choice(state, shape, turn, got)
     _regret(state, shape, got, before)
     _later_guesses(state, shape, turn, got)
     names = [key for key in got.values if "|" not in key]
@@ -65,6 +66,7 @@ def fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
             turn.rejected = bool(acts & {"no", "correction"})
     if not same or acts & {"no", "correction", "cancel", "wait"}:
         state.read_back = False  # what was heard no longer stands, whatever becomes of the reply to this
+    remember_contact(state, shape)
     _count_misses(state, shape, turn)
     if turn.started != shape.name:
         state.asked = () if turn.filled or turn.changed else state.asked
@@ -115,6 +117,17 @@ def _recheck(state: State, shape: Shape) -> None:
         fold_in(state, shape, probe, record)
 
 
+def _only_choice(state: State, shape: Shape, turn: Turn, got: Extraction) -> None:
+    """A yes to the one thing that was left ("I could offer the afternoon")."""
+    if len(state.choices) != 1 or "yes" not in turn.acts or got.values or got.problems or state.read_back:
+        return
+    for item in shape.fields:
+        if item.kind == "enum" and item.name not in state.values:
+            for option in item.options:
+                if option.spoken == state.choices[0]:
+                    got.values[item.name] = state.values[item.name] = option.value
+
+
 def _regret(state: State, shape: Shape, got: Extraction, before: Values) -> None:
     """A refused day or time also withdraws the one said before, when the caller was changing it."""
     for problem in got.problems:
@@ -153,7 +166,7 @@ def _reader(state: State, turn: Turn, shape: Shape, useful: str, changing: bool)
     override = not question or bool(find.dates(useful, state.today)) or bool(find.times(useful, False))
     return Reader(
         useful, shape, state.values, asked, turn.acts, state.now, state.facts, override,
-        state.offered, turn.text if not turn.info else useful,
+        state.offered, turn.text if not turn.info else useful, state.contact,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ _CONCEPTS: dict[str, str] = {
     "status": r"status|track|tracking|where is|where's|eta|update on|how far|ready yet|progress",
     "order": r"order|ordering|buy|purchase",
     "dispatch":
-        r"send (someone|somebody|a|out|us|me|help)|tow|towing|tow truck|truck|stuck|broke down|broken down|"
+        r"visit|(someone|somebody|anyone|a plumber|you|they) (to )?come|come out|come over|send (someone|somebody|a|out|us|me|help)|tow|towing|tow truck|truck|stuck|broke down|broken down|"
         r"flat tire|dead battery|stranded|locked out|jump start|come out|dispatch|emergency visit|technician|"
         r"roadside"
     ,
@@ -161,7 +161,7 @@ def _score(
         if item.kind == "enum" and len(item.options) > 1
     )
     if request and option:
-        score += 1.5
+        score += 2.0
     if request and not option and (hits or keyed):
         score += 0.5
     if (
@@ -170,7 +170,7 @@ def _score(
         and (request or shared or hits)
     ):
         score += 0.6
-    score -= 3.0 * len(against) + 3.0 * len(mine)
+    score -= 6.0 * len(against) + 3.0 * len(mine)
     if shared == frozenset({"price"}) and shape.spec.side_effects:
         score -= 2.0
     if asking and shape.spec.side_effects and "free" not in shared:

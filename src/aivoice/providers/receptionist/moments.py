@@ -7,7 +7,7 @@ import re
 
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.facts import time_in
-from aivoice.providers.receptionist.find import DateSpan, TimeSpan
+from aivoice.providers.receptionist.find import DateSpan, Found, TimeSpan
 from aivoice.providers.receptionist.holidays import holiday
 from aivoice.providers.receptionist.reader import Problem, Reader, Values, fitted, of_kind, place, put_text
 from aivoice.providers.receptionist.schema import Field, Shape
@@ -79,7 +79,7 @@ def read_days(reader: Reader) -> None:
     if named is not None:
         put(first, DateSpan(named[0], named[0]))
         return
-    kept = [hit for hit in found if not hit.negated]
+    kept = _weekday_within([hit for hit in found if not hit.negated])
     if len(kept) > len(fields) and re.search(r"\b(no|sorry|actually|wait|mean|rather|make it)\b", reader.text, re.I):
         for hit in kept[: -len(fields)]:
             reader.read(hit.start, hit.end)
@@ -87,6 +87,19 @@ def read_days(reader: Reader) -> None:
     place(reader, kept, fields, put)
     for hit in found:
         reader.read(hit.start, hit.end)
+
+
+def _weekday_within(found: list[Found[DateSpan]]) -> list[Found[DateSpan]]:
+    """ "next week, maybe Wednesday" is one day: the Wednesday of that week."""
+    for wide, single in zip(found, found[1:], strict=False):
+        span, day = wide.value, single.value.first
+        if span.single or span.open_start or not single.value.single or (span.last - span.first).days > 13:
+            continue
+        inside = span.first + dt.timedelta(days=(day.weekday() - span.first.weekday()) % 7)
+        if inside <= span.last:
+            merged = Found(DateSpan(inside, inside, single.value.part or span.part), wide.start, single.end)
+            return [merged if hit is wide else hit for hit in found if hit is not single]
+    return found
 
 
 def _span_of_days(reader: Reader, item: Field, span: DateSpan) -> None:

@@ -35,6 +35,10 @@ def name(text: str, expected: bool, current: str) -> Found[str] | None:
     hit = _name(text[: lettered.start()] if lettered else text, expected=expected)
     if hit is not None and not expected and not hit.value.spelled and not _NAME_LEAD.search(text[: hit.start]):
         hit = None
+    if hit is not None and expected:
+        fuller = _name(text[hit.end :], expected=True)  # "Maria. Maria Fernandez"
+        if fuller is not None and fuller.value.name.startswith(f"{hit.value.name} "):
+            hit = Found(fuller.value, hit.start, hit.end + fuller.end)
     if hit is not None and set(plain(hit.value.name).split()) & _NAME_NOISE:
         hit = None
     if lettered:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 
 from aivoice.core.prompt import GenerationRequest
-from aivoice.providers.receptionist.acts import Act, acts_of
-from aivoice.providers.receptionist.answers import answer
-from aivoice.providers.receptionist.find import problem_text
+from aivoice.providers.receptionist.acts import REQUEST, Act, acts_of
+from aivoice.providers.receptionist.answers import about_words, answer
+from aivoice.providers.receptionist.find import choices, problem_text
+from aivoice.providers.receptionist.intents import concepts
 from aivoice.providers.receptionist.moments import spoken_day, spoken_time
 from aivoice.providers.receptionist.opening import hours_answer
 from aivoice.providers.receptionist.reply import Draft, Reply
 from aivoice.providers.receptionist.say import Voice
-from aivoice.providers.receptionist.schema import BUILT_IN, END_CALL, TAKE_MESSAGE, TRANSFER, Shape
-from aivoice.providers.receptionist.state import State
+from aivoice.providers.receptionist.schema import BUILT_IN, END_CALL, TAKE_MESSAGE, TRANSFER
+from aivoice.providers.receptionist.state import State, main_form
 from aivoice.providers.receptionist.steps import form_step
 from aivoice.providers.receptionist.tell import tell_results
 from aivoice.providers.receptionist.text import listed, plain, sentences, words
@@ -100,6 +101,8 @@ def _respond(draft: Draft) -> None:
         draft.say("cancelled")
         if not turn.info:
             draft.say("anything_else")
+    if state.active is None and _cannot_move(draft):
+        return
     answered = _answer(draft)
     if state.active is not None:
         form_step(draft, state.active, quiet=bool(draft.parts))
@@ -110,6 +113,21 @@ def _respond(draft: Draft) -> None:
         return
     if not answered:
         _without_form(draft)
+
+
+def _cannot_move(draft: Draft) -> bool:
+    """A change of an appointment where no tool makes one: say so, and how else it can be done."""
+    state, turn = draft.state, draft.state.turn
+    if turn.info or turn.dropped or "move" not in concepts(turn.text) or not REQUEST.search(plain(turn.text)):
+        return False
+    if any("move" in concepts(f"{shape.name.replace('_', ' ')} {shape.spec.description}") for shape in state.shapes):
+        return False
+    draft.add("I can't move a booking from here, I'm afraid.")
+    if any(shape.verb == "cancel" for shape in state.shapes) and main_form(state) is not None:
+        draft.add("I can cancel it and book a new one, or take a message. Which would you like?")
+    else:
+        draft.offer_help()
+    return True
 
 
 def _closes(state: State) -> bool:
@@ -241,6 +259,10 @@ def _answer(draft: Draft) -> bool:
     pieces = turn.info or ((turn.text,) if free else ())
     answered = False
     for piece in pieces:
+        if len(pieces) > 1 and "price" in acts_of(piece) and not about_words(piece):
+            if any("$" in part for part in draft.parts):
+                continue
+            piece = turn.text
         answered = _answer_piece(draft, piece, bool(turn.info)) or answered
     return answered or bool(draft.parts)
 
@@ -270,7 +292,7 @@ def _answer_piece(draft: Draft, piece: str, asked: bool) -> bool:
     }
     if not asked and ((social and "question" not in acts and "price" not in acts) or len(words(piece)) < 2):
         return False
-    found = answer(piece, acts, draft.request.passages, state.facts, _subject(state))
+    found = answer(piece, acts, draft.request.passages, state.facts, _subject(state, piece))
     if found.text:
         if found.partial:
             draft.add(f"{draft.voice.say('what_i_have')} {found.text}")
@@ -285,14 +307,20 @@ def _answer_piece(draft: Draft, piece: str, asked: bool) -> bool:
     return False
 
 
-def _subject(state: State) -> str:
-    """What is being talked about: the choice made in the form."""
+def _subject(state: State, piece: str) -> str:
+    """What is being talked about: a choice of some tool named in the question, else the one made in the form."""
+    for shape in state.shapes:
+        for item in shape.fields:
+            named = choices(piece, item.options, False) if item.kind == "enum" else ()
+            if len(named) == 1:
+                return named[0][0].spoken
     shape = state.active
     if shape is None:
         return ""
-    return " ".join(
+    chosen = [
         str(state.values[item.name]) for item in shape.fields if item.kind == "enum" and item.name in state.values
-    )
+    ]
+    return " ".join(chosen)
 
 
 def _without_form(draft: Draft) -> None:
@@ -304,7 +332,7 @@ def _without_form(draft: Draft) -> None:
         draft.add("I can't take messages here.")
         draft.offer_help()
         return
-    if problem_text(turn.text) and (shape := main_task(state)) is not None:
+    if problem_text(turn.text) and (shape := main_form(state)) is not None:
         draft.say("sorry_to_hear")
         draft.add(f"Would you like me to {shape.task}?")
         return
@@ -329,24 +357,9 @@ def _without_form(draft: Draft) -> None:
         draft.say("not_caught")
 
 
-def main_task(state: State) -> Shape | None:
-    """The form that most callers come for: the first tool with side effects that is not the message box."""
-    return next(
-        (
-            s
-            for s in state.shapes
-            if s.spec.side_effects
-            and s.askable
-            and s.verb not in ("cancel", "reschedule", "move", "change")
-            and s.name not in BUILT_IN | {TAKE_MESSAGE}
-        ),
-        None,
-    )
-
-
 def _ways(draft: Draft) -> None:
     tasks = [
-        shape.task
+        "take a message" if shape.name == TAKE_MESSAGE else re.sub(r" (at|for|to|with) (the|our|a) .*$", "", shape.task)
         for shape in draft.state.shapes
         if shape.spec.side_effects and shape.name not in BUILT_IN and shape.askable
     ][:3]

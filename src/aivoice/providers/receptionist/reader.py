@@ -45,7 +45,7 @@ class Extraction:
 class Reader:
     """The context of one extraction; `text` loses every stretch that was read. expecting: names of asked fields.
 
-    override: fields that have a value may get another one. offered: the times offered last, for "the second one".
+    override: fields that have a value may get another one. offered: the times offered last, for "the second one". contact: what the caller said of themselves before, by kind.
     """
 
     text: str
@@ -58,6 +58,7 @@ class Reader:
     override: bool
     offered: tuple[tuple[str, str], ...] = ()
     whole: str = ""
+    contact: Values = field(default_factory=dict[str, Any])
     values: Values = field(default_factory=dict[str, Any])
     problems: list[Problem] = field(default_factory=list[Problem])
 

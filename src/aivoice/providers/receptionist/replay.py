@@ -20,11 +20,22 @@ from aivoice.providers.receptionist.readback import canonical, describe, flatten
 from aivoice.providers.receptionist.reader import Values
 from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
 from aivoice.providers.receptionist.slots import read_result
-from aivoice.providers.receptionist.state import SUMMARY, Record, State, Turn, leave, offers_in, split_heard
+from aivoice.providers.receptionist.state import (
+    CONTACT,
+    SUMMARY,
+    Record,
+    State,
+    Turn,
+    leave,
+    main_form,
+    offers_in,
+    remember_contact,
+    split_heard,
+)
 from aivoice.providers.receptionist.text import plain, words
+from aivoice.speech.parse_answers import parse_answer
 
 _INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you"})
-_CONTACT = ("phone", "email", "address")
 
 
 def replay(messages: Sequence[Message], shapes: tuple[Shape, ...], now: dt.datetime, facts: Facts) -> State:
@@ -94,16 +105,8 @@ def _note_call(state: State, call: ToolCall) -> None:
     record.values = dict(state.values) if state.form == call.name else flatten(shape, given)
     state.last_done = call.name if shape.spec.side_effects else state.last_done
     if state.form == call.name:
-        _remember_contact(state, shape)
+        remember_contact(state, shape)
         leave(state)
-
-
-def _remember_contact(state: State, shape: Shape) -> None:
-    for item in shape.fields:
-        if item.name in state.values and (
-            item.kind in _CONTACT or (item.kind == "name" and item.label.endswith("name"))
-        ):
-            state.contact[item.kind] = state.values[item.name]
 
 
 # ---------------------------------------------------------------- a tool answered
@@ -140,7 +143,7 @@ def on_user(state: State, text: str) -> None:
     """One turn of the caller: answers, values, corrections, another wish."""
     acts = acts_of(text)
     turn = Turn(text, acts)
-    state.turn, state.fresh, state.confirmed = turn, True, ""
+    state.turn, state.fresh, state.confirmed, state.taken = turn, True, "", ""
     pieces = segments(text)
     dated = bool(find.dates(text, state.today)) or bool(find.times(text, False))
     turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
@@ -161,6 +164,10 @@ def on_user(state: State, text: str) -> None:
         _start(state, turn, intent.tool)
     elif not state.form and _corrects_done(state, acts, dated):
         turn.done_change = True
+    elif not state.form and dated and not turn.info and not turn.person and not acts & _NO_START:
+        main = main_form(state)
+        if main is not None and main.visit and any(item.kind in ("date", "datetime") for item in main.fields):
+            _start(state, turn, main.name)
     if state.active is not None:
         if turn.started == TAKE_MESSAGE and not state.asked and _DICTATED.search(plain(text)):
             state.asked = ("message",)
@@ -186,6 +193,11 @@ def on_user(state: State, text: str) -> None:
 # "Tell them my crown fell out", "have someone call me about the roof": the message itself, not the wish to leave one.
 _DICTATED = re.compile(
     r"\b(?:tell|let) (?:him|her|them|the \w+|dr \w+)(?: know)?(?: \w+){2,}|\b(?:me|us)(?: back)? about(?: \w+)+"
+)
+
+
+_NO_START: frozenset[Act] = frozenset(
+    {"bye", "thanks", "cancel", "message", "repeat", "no", "question", "nothing_else"}
 )
 
 
@@ -241,7 +253,7 @@ def _take_offers(state: State, turn: Turn, intent: Intent | None) -> None:
     if not offers or state.read_back:
         return
     can_message = state.shape(TAKE_MESSAGE) is not None
-    if "yes" in acts and not state.asked and intent is None and not turn.info:
+    if "yes" in acts and not parse_answer(turn.text).rest and not state.asked and intent is None and not turn.info:
         if "message" in offers and ("transfer" not in offers or "message" in acts) and can_message:
             _start(state, turn, TAKE_MESSAGE)
         elif "transfer" in offers and "message" not in offers:
@@ -309,7 +321,7 @@ def _start(state: State, turn: Turn, tool: str) -> None:
     turn.started, state.form = shape.name, shape.name
     known: Values = {}
     for item in shape.fields:
-        if item.kind in state.contact and item.kind in _CONTACT and item.required:
+        if item.kind in state.contact and item.kind in CONTACT and item.required:
             known[item.name] = state.contact[item.kind]
         elif item.kind == "name" and "name" in state.contact and item.required and shape.name == TAKE_MESSAGE:
             known[item.name] = state.contact["name"]

@@ -121,7 +121,7 @@ def shape_of(spec: ToolSpec) -> Shape:
     raw_keywords = schema.get("x-keywords")
     extra = cast("list[Any]", raw_keywords) if isinstance(raw_keywords, list) else []
     keywords = frozenset(part for word in extra if isinstance(word, str) for part in content(word))
-    visit = bool(_VISIT.search(said)) and not _NO_VISIT.search(said)
+    visit = verb != "cancel" and bool(_VISIT.search(said)) and not _NO_VISIT.search(said)
     if verb == "cancel":
         fields = [_about_existing(item) for item in fields]
     return Shape(spec, tuple(fields), tuple(fixed), verb, task, keywords, visit, askable)

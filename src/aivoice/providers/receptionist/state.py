@@ -14,7 +14,7 @@ from typing import Any, Literal
 from aivoice.providers.receptionist.acts import Act
 from aivoice.providers.receptionist.facts import Facts
 from aivoice.providers.receptionist.reader import Problem, Values
-from aivoice.providers.receptionist.schema import Shape
+from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
 from aivoice.providers.receptionist.slots import Moment, Result
 from aivoice.providers.receptionist.text import plain
 
@@ -151,3 +151,28 @@ def leave(state: State, keep: bool = False) -> None:
         state.parked[state.form] = dict(state.values)
     state.form, state.values, state.asked, state.confirmed, state.read_back = "", {}, (), "", False
     state.attempts, state.offered, state.taken = {}, (), ""
+
+
+def main_form(state: State) -> Shape | None:
+    """The form that most callers come for: the first tool with side effects that makes something new."""
+    undoing = ("cancel", "reschedule", "move", "change")
+    aside = BUILT_IN | {TAKE_MESSAGE}
+    return next(
+        (
+            s
+            for s in state.shapes
+            if s.spec.side_effects and s.askable and s.verb not in undoing and s.name not in aside
+        ),
+        None,
+    )
+
+
+CONTACT = ("phone", "email", "address")
+
+
+def remember_contact(state: State, shape: Shape) -> None:
+    for item in shape.fields:
+        if item.name in state.values and (
+            item.kind in CONTACT or (item.kind == "name" and item.label.endswith("name"))
+        ):
+            state.contact[item.kind] = state.values[item.name]

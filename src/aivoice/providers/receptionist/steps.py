@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from aivoice.providers.receptionist.asked import NAME_AND_PHONE, WHEN
-from aivoice.providers.receptionist.availability import checked_before, probe_arguments
+from aivoice.providers.receptionist.availability import checked_before, probe_arguments, same_day_check
 from aivoice.providers.receptionist.intents import probe_for
 from aivoice.providers.receptionist.moments import clock_of, day_in_form, spoken_time
 from aivoice.providers.receptionist.opening import spans_said
 from aivoice.providers.receptionist.readback import arguments, canonical, describe, missing
-from aivoice.providers.receptionist.reader import Problem
+from aivoice.providers.receptionist.reader import Problem, Values
 from aivoice.providers.receptionist.reply import Draft
 from aivoice.providers.receptionist.schema import Field, Shape
-from aivoice.providers.receptionist.state import Record
+from aivoice.providers.receptionist.state import Record, State
 from aivoice.providers.receptionist.tell import offer_times, tell_free
 from aivoice.providers.receptionist.text import plain
 
@@ -65,17 +67,33 @@ def acknowledge(draft: Draft, shape: Shape, following: Field) -> None:
     state, turn = draft.state, draft.state.turn
     if not state.fresh or draft.parts:
         return
-    if turn.started == shape.name and not turn.filled:
+    if turn.started == shape.name and any(_is_trouble(shape, state.values, name) for name in turn.filled):
+        draft.add("I'm sorry to hear that.")
+    elif turn.started == shape.name:
         draft.say("ack")
     elif turn.changed:
         draft.say("changed")
-    elif turn.filled or turn.started:
+    elif turn.filled:
         draft.say("got_it")
     elif state.attempts.get(following.name, 0) and following.name in state.asked:
         if "dont_know" in turn.acts:
             draft.add("I do need that to go ahead.")
         elif not turn.acts & {"greeting", "hear", "wait", "thanks", "yes"}:
             draft.say("not_understood_value")
+
+
+_TROUBLE = re.compile(r"\b(problem|issue|symptom|complaint|wrong|pain|ache|toothache|hurt|leak|broken|accident)", re.I)
+
+
+def _is_trouble(shape: Shape, values: Values, name: str) -> bool:
+    """A field that tells of something bad, or a choice that is bad itself."""
+    item = shape.field(name)
+    if item is None or item.kind not in ("text", "enum"):
+        return False
+    said = str(values.get(name, ""))
+    return bool(_TROUBLE.search(said)) or (
+        item.kind == "text" and bool(_TROUBLE.search(f"{item.label} {item.questions[0]}"))
+    )
 
 
 def ask(draft: Draft, shape: Shape, item: Field, open_fields: list[Field]) -> None:
@@ -157,6 +175,7 @@ def check_free(draft: Draft, shape: Shape) -> bool:
     if wanted is None:
         return False
     earlier = state.made(probe.name, canonical(wanted))
+    earlier = earlier or same_day_check(state, shape, probe, wanted)
     if earlier is None:
         if checked_before(state, shape, probe, wanted):
             return False
@@ -185,7 +204,14 @@ def _again(draft: Draft, shape: Shape, probe: Shape, earlier: Record) -> bool:
         draft.add("Those are all the times I have that day.")
         draft.say("other_day")
         return True
-    return tell_free(draft, earlier, shape, probe) if state.offered else False
+    wishes = bool(state.turn.filled) and all("|" in name for name in state.turn.filled)
+    return tell_free(draft, earlier, shape, probe) if state.offered and (wishes or day_named(shape, state)) else False
+
+
+def day_named(shape: Shape, state: State) -> bool:
+    """The caller named a day in this turn."""
+    days = {item.name for item in shape.fields if item.kind in ("date", "datetime")}
+    return bool(days & {name.partition("|")[0] for name in (*state.turn.filled, *state.turn.changed)})
 
 
 def _clock(time: str) -> str:
