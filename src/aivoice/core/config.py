@@ -25,7 +25,7 @@ class Endpointing:
 
     closed: int = 0
     open: int = 450
-    loose: int = 1_000
+    loose: int = 1_200
     dangling: int = 1_300
     spelling: int = 2_600
     longest: int = 1_300

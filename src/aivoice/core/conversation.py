@@ -110,7 +110,7 @@ class Conversation:
             contested=self.contest is not None,
             replying=self.committed() is not None,
             speaking=self.ears.speaking,
-            words=bool(self.ears.text) or bool(self.ears.owed),
+            words=bool(self.ears.text) or self.ears.owed,
         )
 
     def committed(self) -> Reply | None:
@@ -198,7 +198,7 @@ class Conversation:
         """The caller's turn is decided: it becomes history and is answered."""
         text = self.ears.text
         self.decided = Decided(
-            text, join(self.ears.segments), len(self.history.messages), bool(self.ears.owed), self.heard_end
+            text, join(self.ears.segments), len(self.history.messages), self.ears.owed, self.heard_end
         )
         self.turn += 1
         self.out.emit(c.TurnEnded(self.turn, text, why))

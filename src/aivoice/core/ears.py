@@ -17,7 +17,7 @@ _FAINT = 4_800
 class Ears:
     """segments: finals of the turn being heard. interim: words since the last final. Times in µs, positions in samples.
 
-    owed: finals expected for speech that has ended. voiced: µs of voice since the turn began.
+    owed: a final is expected for the last speech, which has ended. voiced: µs of voice since the turn began.
     deaf_until: words that end at or before this position were already dealt with (a backchannel, an echo).
     changed_at: when the words last changed.
     """
@@ -30,7 +30,7 @@ class Ears:
     ended_seen: int = 0
     segments: list[str] = field(default_factory=list[str])
     interim: str = ""
-    owed: int = 0
+    owed: bool = False
     ended_pos: int = 0
     voiced: int = 0
     deaf_until: int = 0
@@ -48,7 +48,7 @@ class Ears:
     @property
     def active(self) -> bool:
         """Something of the caller is to be dealt with: voice, words, or a final that is owed."""
-        return self.speaking or bool(self.owed) or bool(self.segments) or bool(self.interim)
+        return self.speaking or self.owed or bool(self.segments) or bool(self.interim)
 
     def on_started(self, event: e.SpeechStarted) -> None:
         """Voice. A pause inside a turn teaches this caller's pauses."""
@@ -62,7 +62,7 @@ class Ears:
         """Silence; a final is owed."""
         if self.speaking:
             self.voiced += max(event.at - self.started_at, 0)
-        self.speaking, self.owed = False, self.owed + 1
+        self.speaking, self.owed = False, True
         self.ended_at, self.ended_seen, self.ended_pos = event.at, now, event.position
 
     def on_heard(self, event: e.Heard, now: int) -> None:
@@ -70,14 +70,16 @@ class Ears:
         text = "" if event.end <= self.deaf_until else event.text.strip()
         before = self.text
         if event.kind == "final":
-            self.interim, self.final_at, self.owed = "", now, max(self.owed - 1, 0)
+            self.interim, self.final_at = "", now
+            # A late final of earlier speech does not settle what is owed for the last.
+            self.owed = self.owed and event.end <= self.started_pos
             if text:
                 self.segments.append(text)
         else:
             self.interim = text or self.interim
             if text and not self.speaking and event.end > self.ended_pos + _FAINT:
                 # Voice too faint for the VAD: it ends when the words do.
-                self.ended_at, self.ended_seen, self.owed = now, now, max(self.owed, 1)
+                self.ended_at, self.ended_seen, self.owed = now, now, True
         if self.text != before:
             self.changed_at = now
             self.ended_at = self.ended_at or now
@@ -85,7 +87,7 @@ class Ears:
     def forget(self, position: int = 0) -> None:
         """Start over: the words were dealt with (as a turn, or ignored up to `position`)."""
         self.segments.clear()
-        self.interim, self.owed, self.voiced, self.score = "", 0, 0, None
+        self.interim, self.owed, self.voiced, self.score = "", False, 0, None
         self.deaf_until = max(self.deaf_until, position)
 
     def completeness(self) -> Completeness:

@@ -252,6 +252,11 @@ _BEGINNINGS = frozenset(
     }
 )  # fmt: skip
 _SHORT_ANSWER = 6
+_NAMED = 4
+_CLAUSE_STARTS = frozenset(
+    {"i", "we", "my", "our", "he", "she", "they", "it", "it's", "i'm", "we're", "there", "there's", "you", "this"}
+    | {"that", "well", "so", "because", "if", "when", "i'd", "i've", "i'll", "we've"}
+)
 _LETTER_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz")
 _OPEN_QUESTIONS = (
     "can i help",
@@ -274,7 +279,7 @@ _CARD_DIGITS = 15
 class Expectation:
     """What the agent's last sentence asked for: it tells a finished answer from an unfinished one."""
 
-    kind: Literal["none", "yes_no", "phone", "email", "card", "spelling", "question"] = "none"
+    kind: Literal["none", "yes_no", "phone", "email", "card", "spelling", "name", "question"] = "none"
 
 
 NOTHING = Expectation()
@@ -294,6 +299,8 @@ def expectation(agent_text: str) -> Expectation:
         return Expectation("card")
     if "spell" in has:
         return Expectation("spelling")
+    if "name" in has:
+        return Expectation("name")
     if "number" in has and has & {"phone", "telephone", "mobile", "call", "callback", "reach", "contact"}:
         return Expectation("phone")
     if " ".join(last).endswith(_OPEN_QUESTIONS):
@@ -320,7 +327,7 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return spelling
     if text.rstrip().endswith(("…", "...", ",", "-", "—")):
         return "dangling"
-    if _ends_with_phrase(said) or (said[-1] in _CLOSERS and len(said) <= 4):
+    if _ends_with_phrase(said) or (said[-1] in _CLOSERS and (len(said) <= 4 or said[-1] in ("please", "thanks"))):
         return "closed"
     if expected.kind == "yes_no" and said[0] in _CLOSERS and len(said) <= 3:
         return "closed"
@@ -331,8 +338,15 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
     if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
         return "closed"
     asked = said[0] in _QUESTION_STARTS and len(said) >= 4
-    answers = expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER
+    answers = _answers(said, expected)
     return "open" if asked or answers else "loose"
+
+
+def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
+    """A short answer, whole as it stands: "the morning", "my name is Ana". A clause that begins may go on."""
+    if expected.kind == "name":
+        return said[0] not in _CLAUSE_STARTS or (said[0] in ("my", "it's", "i'm", "this") and len(said) >= _NAMED)
+    return expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER and said[0] not in _CLAUSE_STARTS
 
 
 def _ends_with_phrase(said: tuple[str, ...]) -> bool:

@@ -127,6 +127,8 @@ async def host_business(
         ),
     )
     config = replace(business.call_config(), retrieval=True, tts_streams_text=providers.tts.streams_text)
+    # Whisper ends everything with a full stop, also what was cut off by a pause.
+    config = replace(config, endpointing=replace(config.endpointing, full_stops=False))
     return Hosted(
         id=identity,
         business=business,

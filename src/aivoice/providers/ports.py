@@ -121,7 +121,7 @@ class SpeechAudio:
 
 @dataclass(frozen=True, slots=True)
 class SpeechMark:
-    """The `word`-th word (0-based, of all words pushed so far split at white space) starts at `sample` of this stream's audio."""
+    """Word number `word` (from 0, of all pushed text split at white space) starts at `sample` of this stream's audio."""
 
     word: int
     sample: int

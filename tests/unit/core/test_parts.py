@@ -97,6 +97,11 @@ class TestEndpointing:
             ("Shall I book it? Is that right?", "yes it is", "closed"),
             ("Is that right?", "yes that one", "closed"),
             ("Which day would you like?", "wednesday", "open"),
+            ("Which day would you like?", "we have two kids", "loose"),
+            ("May I have your name?", "my name is ana miller", "open"),
+            ("May I have your name?", "my name", "dangling"),
+            ("May I have your name?", "ana miller", "open"),
+            ("Hello.", "i would like to book a cleaning please", "closed"),
             ("Hello.", "wednesday", "loose"),
             ("How can I help?", "wednesday", "loose"),
         ],
@@ -192,6 +197,11 @@ class TestClauses:
 
     def test_a_long_sentence_without_a_pause_is_cut(self) -> None:
         assert all(len(clause.split()) <= 32 for clause in self.split("word " * 100))
+
+    def test_a_word_longer_than_a_clause_is_cut(self) -> None:
+        splitter = ClauseSplitter(Clauses(cap=8))
+        assert splitter.push("go supercalifragilistic ") + splitter.flush() == ["go", "supercal", "ifragili", "stic"]
+        assert ClauseSplitter(Clauses(cap=8)).push("hello there you ") == ["hello", "there"]
 
     @given(st.lists(WORDS, max_size=12), st.integers(8, 60))
     def test_nothing_is_lost_and_no_clause_is_too_long(self, tokens: list[str], cap: int) -> None:
