@@ -348,13 +348,17 @@ def test_an_aiortc_peer_connection_is_understood() -> None:
 
 @pytest.mark.serial
 def test_two_percent_loss_and_sixty_milliseconds_of_jitter() -> None:
-    for _ in range(3):
-        verdict = asyncio.run(measure(seconds=12.0, seed=7))
+    verdict = asyncio.run(measure(seconds=10.0, seed=7))
+    for _ in range(2):
         if verdict.loop_late_max_ms < 15:
-            break  # else the machine, not the network, was late: look again
-    # On a machine too busy to keep its own 20 ms, its lateness is taken off; `make prove` does without.
+            break
+        # The machine was late, not the network: look again, and take the calmest run.
+        again = asyncio.run(measure(seconds=10.0, seed=7))
+        verdict = min(verdict, again, key=lambda run: run.loop_late_max_ms)
+    # On a machine too busy to keep its own 20 ms, its lateness is taken off; tests/unit/audio/test_bad_network.py has no
+    # clock and `make prove` takes nothing off.
     busy = verdict.loop_late_max_ms if verdict.loop_late_max_ms >= 15 else 0.0
-    assert verdict.frames > 500
+    assert verdict.frames > 400
     assert verdict.added_p95_ms <= 80 + busy
     assert verdict.concealed <= 0.04
     assert verdict.longest_gap_ms <= 60 + busy
