@@ -355,8 +355,8 @@ def test_two_percent_loss_and_sixty_milliseconds_of_jitter() -> None:
         # The machine was late, not the network: look again, and take the calmest run.
         again = asyncio.run(measure(seconds=10.0, seed=7))
         verdict = min(verdict, again, key=lambda run: run.loop_late_max_ms)
-    # On a machine too busy to keep its own 20 ms, its lateness is taken off; tests/unit/audio/test_bad_network.py has no
-    # clock and `make prove` takes nothing off.
+    # On a machine too busy to keep its own 20 ms, its lateness is taken off; test_bad_network.py has no clock to be
+    # late by, and `make prove` takes nothing off.
     busy = verdict.loop_late_max_ms if verdict.loop_late_max_ms >= 15 else 0.0
     assert verdict.frames > 400
     assert verdict.added_p95_ms <= 80 + busy

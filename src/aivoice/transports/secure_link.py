@@ -93,7 +93,6 @@ class SecureLink:
         self._certificate = RTCCertificate.generateCertificate()
         self._dtls = RTCDtlsTransport(cast(Any, _DtlsPath(self._ice)), [self._certificate])
         self._state: LinkState = "new"
-        self._probe: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ description
 

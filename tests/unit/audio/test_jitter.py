@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aivoice.audio.frames import FRAME_BYTES, SILENCE
+from aivoice.audio.g711 import ulaw_decode, ulaw_encode
 from aivoice.audio.jitter import JitterBuffer, JitterConfig
 from aivoice.audio.opus import CLOCK_RATE, OpusDecoder, OpusEncoder
 
@@ -212,6 +213,38 @@ def test_garbage_payloads_are_concealed() -> None:
         line.buffer.insert(number, 960 * number, payload, number * 0.02)
         line.buffer.pull(number * 0.02 + 0.004)
     assert line.buffer.stats.damaged == 10
+
+
+class G711Codec(CountingCodec):
+    """A codec with no means of its own against loss: mu-law at 8 kHz, repeated to 16 kHz."""
+
+    conceals = False
+
+    def samples(self, payload: bytes) -> int:
+        return 2 * len(payload)
+
+    def decode(self, payload: bytes) -> bytes:
+        return np.repeat(np.frombuffer(ulaw_decode(payload), "<i2"), 2).astype("<i2").tobytes()
+
+    def recover(self, following: bytes, samples: int) -> bytes:
+        return b""
+
+
+def test_a_codec_without_concealment_gets_ours() -> None:
+    voice = (6_000 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 8_000)).astype("<i2")
+    buffer = JitterBuffer(G711Codec(), clock_rate=8_000)
+    frames = []
+    for number in range(100):
+        if number not in (40, 60, 61):
+            buffer.insert(number, 160 * number, ulaw_encode(voice[160 * number :][:160].tobytes()), number * 0.02)
+        frames.append(np.frombuffer(buffer.pull(number * 0.02 + 0.004), "<i2").astype(float))
+    assert buffer.stats.concealed == 3 * 320
+    levels = [float(np.sqrt(np.mean(frame**2))) for frame in frames]
+    assert levels[40] > 3_000
+    assert levels[60] > 3_000
+    assert levels[61] < levels[60]
+    # No step at the joints larger than the doubled samples of the tone itself make.
+    assert np.abs(np.diff(np.concatenate(frames[38:44]))).max() < 2_500
 
 
 network = st.lists(
