@@ -149,7 +149,7 @@ class Conversation:
         last = started[-1]
         said, whole = len(last.heard_text().split()), len(last.text.split())
         if last.text.endswith("?"):
-            return 2 * said >= whole
+            return 5 * said >= 4 * whole
         return said <= 2 and len(started) > 1 and started[-2].text.endswith("?")
 
     def carry_on(self, why: str, now: int) -> None:

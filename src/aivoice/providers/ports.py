@@ -121,7 +121,7 @@ class SpeechAudio:
 
 @dataclass(frozen=True, slots=True)
 class SpeechMark:
-    """Word number `word` (from 0, of all pushed text split at white space) starts at `sample` of this stream's audio."""
+    """Word number `word` (from 0; pushed text split at white space) starts at `sample` of this stream's audio."""
 
     word: int
     sample: int
