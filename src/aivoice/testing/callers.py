@@ -271,7 +271,7 @@ class Caller:
         start = self._line.position + echo.delay_ms * MS
         length = int(self._rng.uniform(300, 900)) * MS
         for word in lay_out(text, start):
-            if word.start < start + length:
+            if word.end <= start + length:  # a word that is cut off is not understood
                 self._truth.add(SpokenWord(word.start, word.end, word.text, "echo"))
         self._line.sound(start, start + length)
         self.echoes.append((self._us(start), self._us(start + length)))

@@ -105,12 +105,13 @@ class History:
 class Silence:
     """4: something is heard within 1.5 s of the end of the caller's speech, then no gap over 4 s while work goes on.
 
-    Measured while the caller is silent and the line is his: his voice, and a contest about it, start both anew. A turn
-    that is decided later than the budget (a slow recogniser, a spelled number) must be answered at once.
+    Measured while the caller is silent and the line is his: his voice, and a contest about it, start both anew. Where
+    the decision itself takes longer (a slow recogniser, a spelled number), a listening noise has to be heard meanwhile.
     """
 
     FIRST_US = 1_500 * MS
     GAP_US = 4_000 * MS
+    TOLD_LATE_US = 500 * MS
     TOLERANCE_US = 60 * MS
 
     def __init__(self) -> None:
@@ -128,11 +129,13 @@ class Silence:
             case e.SpeechStarted():
                 self._speaking, self._owed = True, None
             case e.SpeechEnded(at=ended):
-                self._speaking, self._ended_at, self._quiet_since = False, ended, at
+                self._speaking, self._quiet_since = False, at
+                # An end that was told late (a stalled network, a slow VAD) could not be acted upon before.
+                self._ended_at = ended if at - ended <= self.TOLD_LATE_US else at
             case c.TurnEnded(turn=turn) if (
                 not self._speaking and self._sounded_at < self._ended_at and not self._sounding
             ):
-                self._owed = (max(self._ended_at + self.FIRST_US, at), turn)
+                self._owed = (self._ended_at + self.FIRST_US, turn)
             case c.TurnReopened() | e.HungUp() | c.Finish():
                 self._owed = None
                 if isinstance(item, c.Finish):

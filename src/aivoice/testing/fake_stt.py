@@ -77,7 +77,7 @@ class FakeStt:
         return FakeSttStream(self, self._truth, self._behaviour, self._rng)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Segment:
     """A stretch whose end the VAD announced, waiting for its final."""
 
@@ -132,10 +132,11 @@ class FakeSttStream:
         # Finals keep their order whatever their latencies.
         final_at = max(self._last_final_at, end_at + seconds(behaviour.late if late else behaviour.final, self._rng))
         self._last_final_at = final_at
-        timers = [self._loop.call_at(final_at, self._final)]
+        segment = _Segment(position, [])
+        segment.timers.append(self._loop.call_at(final_at, self._due, segment))
         if behaviour.interims and full_at < final_at:
-            timers.append(self._loop.call_at(full_at, self._full, position))
-        self._waiting.append(_Segment(position, timers))
+            segment.timers.append(self._loop.call_at(full_at, self._full, position))
+        self._waiting.append(segment)
 
     # ------------------------------------------------------------ what comes of it
 
@@ -161,7 +162,9 @@ class FakeSttStream:
             self._arm()  # until the final takes these words away
 
     def _full(self, end: int) -> None:
-        self._interim(self._truth.between(self._from(), end), revise=False)
+        words = self._truth.between(self._from(), end)
+        if len(words) >= self._told:  # interims never shrink, not even when much audio comes at once
+            self._interim(words, revise=False)
 
     def _interim(self, words: list[SpokenWord], *, revise: bool) -> None:
         if not words:
@@ -174,6 +177,11 @@ class FakeSttStream:
         if text != self._said:
             self._said = text
             self._out.put(Transcript("interim", text, words[0].start, words[-1].end, 0.8))
+
+    def _due(self, segment: _Segment) -> None:
+        """Time for the final of `segment`; those before it are due, too (timers of one moment have no order)."""
+        while segment in self._waiting:
+            self._final()
 
     def _final(self) -> None:
         segment = self._waiting.popleft()
