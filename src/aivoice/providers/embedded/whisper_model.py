@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 import math
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +62,11 @@ class Heard:
 class WhisperModel:
     """One model, one copy a machine. `transcribe` may run on several threads at once; CTranslate2 queues them."""
 
-    def __init__(self, files: Mapping[str, bytes], *, english_only: bool, workers: int = 1) -> None:
+    def __init__(self, folder: Path, *, english_only: bool, workers: int = 1) -> None:
         self._model = ctranslate2.models.Whisper(
-            "whisper", device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1, files=dict(files)
+            str(folder), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
         )
-        self._tokens = tokenizers.Tokenizer.from_buffer(files["tokenizer.json"])
+        self._tokens = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._english_only = english_only
         self._end = self._token("<|endoftext|>")
         self._first_time = self._token("<|notimestamps|>") + 1
@@ -153,23 +155,26 @@ def _is_noise(heard: Heard) -> bool:
 
 
 def load_base(workers: int) -> WhisperModel:
-    """Whisper base, int8, from its two packages. The halves are joined in memory only. MissingModelError."""
+    """Whisper base, int8, from its two packages. MissingModelError.
+
+    The halves are joined in a temporary folder that is gone when the model is loaded. (CTranslate2 can also load from
+    memory, but then never gives 250 MB of it back.)
+    """
     halves = [part.path() for part in WHISPER_BASE]
-    files = _side_files(WHISPER_BASE[0].folder() / "data")
-    files["model.bin"] = b"".join(path.read_bytes() for path in halves)
-    return WhisperModel(files, english_only=False, workers=workers)
+    with tempfile.TemporaryDirectory(prefix="aivoice-whisper-") as name:
+        folder = Path(name)
+        for side in ("config.json", "tokenizer.json", "vocabulary.txt"):
+            shutil.copyfile(halves[0].with_name(side), folder / side)
+        with open(folder / "model.bin", "wb") as joined:
+            for half in halves:
+                with open(half, "rb") as part:
+                    shutil.copyfileobj(part, joined, 1 << 20)
+        return WhisperModel(folder, english_only=False, workers=workers)
 
 
 def load_tiny(workers: int) -> WhisperModel:
     """Whisper tiny.en, int8. MissingModelError."""
-    folder = WHISPER_TINY.folder() / "model"
-    files = _side_files(folder)
-    files["model.bin"] = (folder / "model.bin").read_bytes()
-    return WhisperModel(files, english_only=True, workers=workers)
-
-
-def _side_files(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in ("config.json", "tokenizer.json", "vocabulary.txt")}
+    return WhisperModel(WHISPER_TINY.path().parent, english_only=True, workers=workers)
 
 
 def transcribe_job(model: WhisperModel, meta: Mapping[str, Any], blob: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
