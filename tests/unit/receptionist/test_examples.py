@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from aivoice.business.load import load_business
 from aivoice.core.prompt import Passage
+from aivoice.hosting.caller_script import load_script
 from aivoice.knowledge.search import Knowledge
 from aivoice.providers.receptionist import Receptionist
 from aivoice.testing.dialogue import Dialogue
@@ -21,7 +23,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 MONDAY = dt.datetime(2026, 11, 23, 10, 0)  # noqa: DTZ001 - the services take local wall-clock times
 
 
-def example(name: str, desk: str) -> Callable[[], Dialogue]:
+def example(name: str, desk: str) -> Callable[..., Dialogue]:
     folder = EXAMPLES / name
     business = load_business(folder / "business.yaml")
     spec = importlib.util.spec_from_file_location(f"example_{desk.lower()}", folder / "service.py")
@@ -34,8 +36,8 @@ def example(name: str, desk: str) -> Callable[[], Dialogue]:
     def search(text: str) -> tuple[Passage, ...]:
         return asyncio.run(knowledge.search(text, 4)) if text else ()
 
-    def call() -> Dialogue:
-        service: Any = getattr(module, desk)(business, lambda: MONDAY)
+    def call(now: dt.datetime = MONDAY) -> Dialogue:
+        service: Any = getattr(module, desk)(business, lambda: now)
 
         def answer(tool: str, given: dict[str, Any]) -> object:
             if tool == "take_message":
@@ -43,18 +45,18 @@ def example(name: str, desk: str) -> Callable[[], Dialogue]:
             return dict(getattr(service, tool)(given, f"{tool} {sorted(given.items())}"))
 
         zone = "-08:00" if business.timezone == "America/Los_Angeles" else "-05:00"
-        return Dialogue(Receptionist(business), business.tool_specs(), answer, search, f"{MONDAY.isoformat()}{zone}")
+        return Dialogue(Receptionist(business), business.tool_specs(), answer, search, f"{now.isoformat()}{zone}")
 
     return call
 
 
 @pytest.fixture(scope="module")
-def dental() -> Callable[[], Dialogue]:
+def dental() -> Callable[..., Dialogue]:
     return example("northside-dental", "Desk")
 
 
 @pytest.fixture(scope="module")
-def plumber() -> Callable[[], Dialogue]:
+def plumber() -> Callable[..., Dialogue]:
     return example("harbour-plumbing", "Dispatch")
 
 
@@ -244,3 +246,25 @@ def test_details_that_come_before_their_question_are_kept(dental: Callable[[], D
     said(call, "i need a root canal", "how long does it take", "tomorrow morning", "my name is alice wong", "nine")
     back = said(call, "four one five", "five five five", "zero one nine nine")[-1]
     assert "consultation, on Tuesday, November 24th at 9 am, for Alice Wong, phone number 415-555-0199" in back
+
+
+@pytest.mark.parametrize("name", ["northside-dental", "harbour-plumbing"])
+def test_the_scripted_caller_gets_a_booking_on_any_day(
+    name: str, dental: Callable[..., Dialogue], plumber: Callable[..., Dialogue]
+) -> None:
+    """`make call` is run on a day that nobody knows: weekends, holidays, a full diary, late at night."""
+    script = load_script(EXAMPLES / name / "caller.yaml")
+    for days in range(0, 60, 4):
+        now = MONDAY + dt.timedelta(days=days, hours=(days * 7) % 24 - 9)
+        call = (dental if name == "northside-dental" else plumber)(now)
+        lines, used = list(script.lines), dict.fromkeys((answer.when for answer in script.answers), 0)
+        said = ""
+        while len(call.messages) < 90 and ("end_call", {}) not in call.calls:
+            fitting = (a for a in script.answers if used[a.when] < a.times and re.search(a.when, said[-160:], re.I))
+            answer = next(fitting, None)
+            if answer is not None:
+                used[answer.when] += 1
+            said = call.say(answer.say if answer else lines.pop(0).say if lines else script.goodbye)
+        tool = "book_appointment" if name == "northside-dental" else "book_visit"
+        assert len(call.made(tool)) == 1, "\n".join(f"{m.role}: {m.text}" for m in call.messages)
+        assert call.calls[-1] == ("end_call", {})

@@ -170,9 +170,8 @@ _PROBLEM = re.compile(
     re.I,
 )
 _PROBLEM_END = re.compile(
-    r",? (?:and|so|can|could|but|i was wondering|i need|i'd like|i want|please|do you)\b(?= ?(?:i|can|"
-    r"could|do|you|need|please|send|book|someone|we|what|how|my name|'?d)\b).*$|,? (?:can|could) (?:you|i|"
-    r"someone|somebody)\b.*$",
+    r",? (?:and|so|but)?,? ?(?:i (?:need|want|would like|was wondering)|i'd like|"
+    r"(?:can|could) (?:you|i|we|someone|somebody)|please|do you|what|how|my name|when)\b.*$",
     re.I,
 )
 

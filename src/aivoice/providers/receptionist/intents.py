@@ -36,7 +36,8 @@ _CONCEPTS: dict[str, str] = {
     "status": r"status|track|tracking|where is|where's|eta|update on|how far|ready yet|progress",
     "order": r"order|ordering|buy|purchase",
     "dispatch":
-        r"visit|(someone|somebody|anyone|a plumber|you|they) (to )?come|come out|come over|send (someone|somebody|a|out|us|me|help)|tow|towing|tow truck|truck|stuck|broke down|broken down|"
+        r"visit|(someone|somebody|anyone|a plumber|you|they) (to )?come|come out|come over|"
+        r"send (someone|somebody|a|out|us|me|help)|tow|towing|tow truck|truck|stuck|broke down|broken down|"
         r"flat tire|dead battery|stranded|locked out|jump start|come out|dispatch|emergency visit|technician|"
         r"roadside"
     ,

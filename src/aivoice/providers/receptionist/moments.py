@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from itertools import pairwise
 
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.facts import time_in
@@ -91,7 +92,7 @@ def read_days(reader: Reader) -> None:
 
 def _weekday_within(found: list[Found[DateSpan]]) -> list[Found[DateSpan]]:
     """ "next week, maybe Wednesday" is one day: the Wednesday of that week."""
-    for wide, single in zip(found, found[1:], strict=False):
+    for wide, single in pairwise(found):
         span, day = wide.value, single.value.first
         if span.single or span.open_start or not single.value.single or (span.last - span.first).days > 13:
             continue

@@ -45,7 +45,8 @@ class Extraction:
 class Reader:
     """The context of one extraction; `text` loses every stretch that was read. expecting: names of asked fields.
 
-    override: fields that have a value may get another one. offered: the times offered last, for "the second one". contact: what the caller said of themselves before, by kind.
+    override: fields that have a value may get another one. offered: the times offered last, for "the second one".
+    contact: what the caller said of themselves before, by kind.
     """
 
     text: str

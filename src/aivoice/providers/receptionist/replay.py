@@ -218,7 +218,7 @@ def _is_info(state: State, piece: str) -> bool:
     if acts & {"message", "person"} and not acts & {"hours", "price"}:
         return False
     looked_up = match_tool(piece, acts, state.shapes, True) if "hours" not in acts and not state.form else None
-    if looked_up is not None and looked_up.explicit and _read_only(state, looked_up.tool):
+    if looked_up is not None and looked_up.explicit and _read_only(state, looked_up.tool, acts):
         return False
     if acts & _INFO or re.match(r"(and |so |but )?what (if|happens|about if)\b", plain(piece)):
         return True
@@ -235,9 +235,12 @@ def _is_info(state: State, piece: str) -> bool:
     return match_tool(piece, acts, state.shapes, dated) is None
 
 
-def _read_only(state: State, tool: str) -> bool:
+def _read_only(state: State, tool: str, acts: frozenset[Act]) -> bool:
+    """A lookup that can answer such a question: about a price only where it is made for prices."""
     shape = state.shape(tool)
-    return shape is not None and not shape.spec.side_effects
+    if shape is None or shape.spec.side_effects:
+        return False
+    return "price" not in acts or "price" in _concepts_of(shape)
 
 
 def _wants_target(state: State, text: str) -> bool:
