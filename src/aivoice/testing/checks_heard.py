@@ -144,6 +144,8 @@ class Silence:
                 self._sound(at, item)
 
     def _sound(self, at: int, item: Item) -> None:
+        if self._sounding:
+            self._sounded_at = at
         match item:
             case e.PlayoutStarted():
                 self._sounding, self._owed, self._sounded_at = True, None, at
@@ -156,6 +158,8 @@ class Silence:
             case c.Resume():
                 self._sounding, self._held = self._held, False
                 self._quiet_since = at
+                if self._sounding:
+                    self._owed, self._sounded_at = None, at
             case c.Generate(speculative=False) | c.RunTool() | c.Transfer():
                 if not self._pending:
                     self._quiet_since = max(self._quiet_since, at)
