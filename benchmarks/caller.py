@@ -119,6 +119,8 @@ class Call:
         self._played: dict[int, Counter[tuple[int, int]]] = {}
         self._grid: list[float] = []
         self._lateness: list[float] = []
+        self._offers: dict[int, float] = {}
+        self._offer: float | None = None
         self._noted: dict[str, list[float]] = {}
         self._faulty = False
         self._gone = False
@@ -136,13 +138,9 @@ class Call:
 
     def offered(self, pcm: bytes | memoryview) -> None:
         """A frame was offered to the pacer."""
-        turn = self._turn
-        if turn is None or turn.offered is not None or not stages.is_loud(pcm):
-            return
         tag = stages.read_agent_frame(pcm)
-        if tag is None or tag[0] == turn.over_reply:
-            return
-        turn.offered = self._loop.time()
+        if tag is not None and tag[0]:
+            self._offers.setdefault(tag[0], self._loop.time())
 
     def prompted(self, assistant: str | None) -> None:
         """A request was made whose newest assistant message is `assistant`: does it say what was heard?"""
@@ -165,9 +163,12 @@ class Call:
 
     def offered_reply(self) -> None:
         """A reply's first audio was handed to the pacer (for engines that hand over whole clips)."""
-        turn = self._turn
-        if turn is not None and turn.offered is None:
-            turn.offered = self._loop.time()
+        if self._offer is None:
+            self._offer = self._loop.time()
+
+    def withdrawn(self) -> None:
+        """What `offered_reply` told of will not be heard, or is over."""
+        self._offer = None
 
     def paced(self, pcm: bytes | memoryview | None) -> None:
         """A 20 ms frame left the pacer; None for a tick of silence (reporting those is optional)."""
@@ -211,6 +212,7 @@ class Call:
             turn.sound = now
         if turn.paced is None and (tag is None or tag[0]):
             turn.paced = now
+            turn.offered = self._offers.get(tag[0], self._offer) if tag is not None else self._offer
             turn.early = turn.end == 0.0
             if turn.over_reply:
                 turn.other_reply = True
@@ -261,10 +263,11 @@ class Call:
         utterance = make_utterance(self._rng, index + 1, self._kind(index), self.plan.pause_ms)
         self.script[utterance.number] = utterance
         turn = Turn(utterance.number, utterance.kind, utterance.text)
-        speaking = self._loop.time() - self._last_loud < 2 * stages.FRAME_S
+        speaking = self._loop.time() - self._last_loud < 5 * stages.FRAME_S
         if speaking and self._last_paced is not None and self.plan.scenario not in ("turns", "fault"):
             turn.over_reply = self._last_paced[0]
         first_request = len(self.replies.made)
+        self._offer = None
         self._turns.append(turn)
         self._faulty = self.plan.scenario == "fault" and index == 1
         self._played = {turn.over_reply: self._played[turn.over_reply]} if turn.over_reply else {}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from aivoice.audio.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, SILENCE, AudioChunk
-from aivoice.providers.embedded import host
+from aivoice.providers.embedded import jobs
 from aivoice.providers.embedded.bundle import EmbeddedSet
 from aivoice.providers.inference import Priority
 from aivoice.providers.ports import SpeechAudio, Transcript, VadEvent
@@ -47,7 +47,7 @@ async def word_error_rate(models: EmbeddedSet, speech: Sequence[Clip]) -> Figure
     """Both recognisers on every second clip of at least three words."""
     chosen = [clip for clip in speech if len(words(clip.text)) >= 3 and clip.held_out]
     figures: Figures = {"clips": len(chosen), "seconds": round(sum(clip.seconds for clip in chosen))}
-    for job in (host.FINAL, host.FINAL_TINY):
+    for job in (jobs.FINAL, jobs.FINAL_TINY):
         wrong = total = 0
         took: list[float] = []
         for clip in chosen:
@@ -68,7 +68,7 @@ async def repetitions(models: EmbeddedSet, speech: Sequence[Clip]) -> Figures:
     for held_out in (False, True):
         chosen = [clip for clip in short if clip.held_out is held_out][:60]
         for times in (1, 2, 3):
-            for job in (host.FINAL, host.FINAL_TINY):
+            for job in (jobs.FINAL, jobs.FINAL_TINY):
                 right = judged = 0
                 for clip in chosen:
                     pcm = (clip.pcm + bytes(2 * 1600)) * times
@@ -160,7 +160,7 @@ async def noise(models: EmbeddedSet) -> Figures:
     }
     figures: Figures = {}
     for name, make in kinds.items():
-        for job in (host.FINAL, host.FINAL_TINY):
+        for job in (jobs.FINAL, jobs.FINAL_TINY):
             with_words = 0
             for _ in range(10):
                 samples = np.clip(make(int(rng.uniform(0.3, 2.5) * RATE)), -1, 1)

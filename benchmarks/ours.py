@@ -296,8 +296,10 @@ class Tap:
                 self._held, self._words_at = True, 0
             case e.Heard() if self._held and item.text and not self._words_at:
                 self._words_at = at_us
-            case c.Stop() | c.Resume() if self._held:
-                if self._words_at:
+            case c.Stop() | c.Resume():
+                if isinstance(item, c.Stop):
+                    self._call.withdrawn()
+                if self._held and self._words_at:
                     self._call.took("decided", (at_us - self._words_at) / 1_000_000)
                 self._held = False
             case _:

@@ -90,8 +90,8 @@ class Scale:
     turns: int
 
 
-FULL = Scale("full", calls=10, turns=30)
-QUICK = Scale("quick", calls=4, turns=6)
+FULL = Scale("full", calls=6, turns=20)
+QUICK = Scale("quick", calls=3, turns=6)
 
 
 def _hold(settings: dict[str, Any], plan: Plan, calls: int) -> dict[str, Any]:

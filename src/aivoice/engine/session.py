@@ -348,6 +348,12 @@ class CallSession:
             self._quiet.cancel()
         self._quiet = self._loop.call_later(_QUIET_WORDS_S, self._end_segment)
 
+    def _segment_ended(self) -> None:
+        """Its final came: one that is asked for now would never come, and the recogniser be taken for dead."""
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
+
     def _end_segment(self) -> None:
         if self._stt is not None and not self._voiced:
             self._stt.speech_ended(self._media_end)
@@ -361,7 +367,9 @@ class CallSession:
             stream = self._stt = await self._providers.stt.open(key_terms=self._key_terms)
             async for heard in stream:
                 self.feed(_heard(heard))
-                if heard.kind == "interim" and not self._voiced:
+                if heard.kind == "final":
+                    self._segment_ended()
+                elif heard.kind == "interim" and not self._voiced:
                     self._end_segment_soon()
         except asyncio.CancelledError:
             raise
