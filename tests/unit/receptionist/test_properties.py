@@ -19,7 +19,7 @@ from aivoice.testing.dialogue import Dialogue, collect
 
 Offices = dict[str, tuple[Facts, tuple[ToolSpec, ...]]]
 NOW = "2026-11-23T10:00:00-05:00"
-RELAXED = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 PHRASES = st.sampled_from(
     """

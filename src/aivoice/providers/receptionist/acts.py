@@ -15,7 +15,7 @@ from aivoice.providers.receptionist.text import plain, words
 Act = Literal[
     "greeting", "thanks", "bye", "yes", "no", "person", "hear", "robot", "repeat", "slower", "hours", "cancel",
     "message", "wait", "who", "how_are_you", "correction", "question", "price", "restart", "dont_know", "nothing_else",
-    "clock", "abuse", "start_again", "other_time",
+    "clock", "abuse", "start_again", "other_time", "help",
 ]  # fmt: skip
 
 _PERSON = (
@@ -90,6 +90,7 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
         ("slower", r"\b(slow down|slower|more slowly|too fast|not so fast|talking fast|speak up|louder)\b"),
         (
             "hours",
+            r"\b(weekend|saturday|sunday|evening)s? (appointments?|hours|visits?|openings?)\b|"
             r"\b(opening|business|office|working|store|holiday|your|the|weekend|what) (hours|times)\b|"
             r"\bhours (are|do|of|on|for)\b|\b(are|will|is|were|if) (you|you guys|y'all|they|the \w+|it|"
             r"your \w+)( all)?( still| gonna be| going to be| be)? (open|closed|opened)\b|\bhow (late|early) (are|"
@@ -156,6 +157,11 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
             r"\bwhat's (the (time|date)|today's date)\b",
         ),
         ("abuse", r"\b(stupid|idiot|useless|dumb|fuck\w*|shit\w*|moron|asshole|bullshit|damn)\b"),
+        (
+            "help",
+            r"\bwhat (can|could) (you|i) (do|help|ask)\b|\bhow can you help\b|\bwhat are (my|the) options\b|"
+            r"\bwhat do you do\b",
+        ),
         ("start_again", r"\b(start (over|again|from the (beginning|top))|begin again|from scratch)\b"),
         (
             "other_time",
@@ -178,19 +184,21 @@ _INNER_QUESTION = re.compile(
     r"what time|what's the|what is the|what are|what do|what about|what should|where (are|is|do|can)|"
     r"when (do|does|is|are|can|will)|do you (have|do|take|accept|offer|know|guys|also|provide|work|sell|"
     r"serve|charge|deal|come|cover|handle|give|allow|speak)|are you able|are there|is there|can you|"
-    r"could you|can i bring|should i bring|i (was )?wonder(ing)?|i'd like to know|i want to know|"
+    r"could you|can i bring|should i bring|i (was )?wonder(ing)?|(want|like|love|need) to (know|ask)|"
     r"question about|tell me about|tell me (what|how|where|when|whether|if)|do i (need|have)|"
     r"which \w+ do you)\b"
 )
 REQUEST = re.compile(
-    r"\b(i'd like|i would like|i want|i need|i wanna|i'm looking|looking to|we need|we'd like|we want|"
+    r"\b(i'd like(?! to (?:know|ask))|i would like(?! to (?:know|ask))|i want(?! to (?:know|ask))|"
+    r"i need|i wanna|i'm looking|looking to|we need|we'd like|we want|"
     r"can i (get|have|book|make|come|schedule|reserve|see|set)|could i (get|have|book|make|come|schedule|"
     r"reserve|see|set)|may i (book|make|have)|can i (cancel|change|move|reschedule)|can you (cancel|"
     r"change|move|reschedule|book|schedule|send|come|help|get|tow|make|reserve|put|set|check|find|tell|"
     r"look)|could you (cancel|change|move|reschedule|book|schedule|send|come|help|get|tow|make|reserve|"
     r"put|set|check|find|look)|i'm calling (to|about|for|because)|calling (to|about|for)|do you have (any|"
     r"anything|something|a)|are there any|is there (any|anything|something)|please (book|send|schedule|"
-    r"make)|let's (book|do|schedule|make)|want to|like to|need to|trying to|have to|hoping to|book|"
+    r"make)|let's (book|do|schedule|make)|want to(?! (?:know|ask))|like to(?! (?:know|ask))|need to|"
+    r"trying to|have to|hoping to|book|"
     r"schedule|reserve|send (me|us|someone|somebody))\b"
 )
 _YES = re.compile(

@@ -67,6 +67,14 @@ class Intent:
     explicit: bool
 
 
+def speaks_of_existing(text: str) -> bool:
+    """Something that was booked before: "it's about my visit tomorrow"."""
+    said = plain(text)
+    return bool(re.search(r"\bmy (next |last )?(visit|appointment|booking|reservation)\b", said)) and not re.search(
+        r"\b(book|make|schedule|reserve|need|set up) my\b|\bnew (one|appointment|visit)\b", said
+    )
+
+
 def _about(shape: Shape) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     name = humanise(shape.name)
     return (
@@ -171,6 +179,8 @@ def _score(
         and (request or shared or hits)
     ):
         score += 0.6
+    if speaks_of_existing(text) and not own & {"cancel", "move", "status"}:
+        score -= 6.0
     score -= 6.0 * len(against) + 3.0 * len(mine)
     if shared == frozenset({"price"}) and shape.spec.side_effects:
         score -= 2.0

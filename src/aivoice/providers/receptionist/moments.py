@@ -80,6 +80,9 @@ def read_days(reader: Reader) -> None:
     if named is not None:
         put(first, DateSpan(named[0], named[0]))
         return
+    if not found and first.name in reader.expecting and not past_ok and _AT_ONCE.search(plain(reader.text)):
+        _span_of_days(reader, first, DateSpan(reader.today, reader.today, "", False, True))
+        return
     kept = _weekday_within([hit for hit in found if not hit.negated])
     if len(kept) > len(fields) and re.search(r"\b(no|sorry|actually|wait|mean|rather|make it)\b", reader.text, re.I):
         for hit in kept[: -len(fields)]:
@@ -88,6 +91,12 @@ def read_days(reader: Reader) -> None:
     place(reader, kept, fields, put)
     for hit in found:
         reader.read(hit.start, hit.end)
+
+
+_AT_ONCE = re.compile(
+    r"\b(right now|right away|immediately|straight away|(as soon|soon) as you can|first available|next available|"
+    r"(the )?(earliest|soonest)( possible)?)\b|^(uh |um |well )?now( please)?$"
+)
 
 
 def _weekday_within(found: list[Found[DateSpan]]) -> list[Found[DateSpan]]:

@@ -51,6 +51,10 @@ def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
         return _at(days[0], times[0], now, facts)
     ends = ends and not starts
     shut = bool(re.search(r"\bclosed\b", said)) and not re.search(r"\bopen\b", said)
+    if len(days) == 2 and not any(facts.spans(day) for day, _ in days):
+        again = _again(dt.datetime.combine(days[1][0], dt.time(23, 59), now.tzinfo), facts, now.date())
+        labels = " and ".join(day_label(day, now.date()).removeprefix("on ") for day, _ in days)
+        return f"{'Yes' if shut else 'No'}, we're closed on {labels}." + (f" We're {again}." if again else "")
     return " ".join(_day(day, now, facts, current=current or ends, ends=ends, shut=shut) for day in days[:2])
 
 

@@ -105,6 +105,13 @@ def _respond(draft: Draft) -> None:
         return
     answered = _answer(draft)
     if state.active is not None:
+        if (
+            "message" in turn.acts
+            and state.form != TAKE_MESSAGE
+            and not (turn.filled or turn.changed)
+            and draft.can_message
+        ):
+            draft.add("I can't add that here, but I can take a message once we're done.")
         form_step(draft, state.active, quiet=bool(draft.parts))
         return
     if turn.done_change:
@@ -191,7 +198,7 @@ def _emergency(draft: Draft) -> bool:
     return False
 
 
-_SOCIAL: frozenset[Act] = frozenset({"robot", "who", "hear", "how_are_you", "clock"})
+_SOCIAL: frozenset[Act] = frozenset({"robot", "who", "hear", "how_are_you", "clock", "help"})
 
 
 def courtesies(draft: Draft) -> None:
@@ -211,6 +218,8 @@ def courtesies(draft: Draft) -> None:
         draft.say("hear")
     if "how_are_you" in acts:
         draft.say("fine")
+    if "help" in acts:
+        _ways(draft)
     if "clock" in acts:
         draft.add(f"It's {spoken_time(state.now.time())} on {spoken_day(state.today)}.")
     if "abuse" in acts:
@@ -275,7 +284,7 @@ def _answer_piece(draft: Draft, piece: str, asked: bool) -> bool:
         if text:
             draft.add(text)
             return True
-    if acts & {"clock", "who", "robot", "hear", "how_are_you"} and not acts & {"price", "hours"}:
+    if acts & _SOCIAL and not acts & {"price", "hours"}:
         return False
     social = acts & {
         "greeting",

@@ -15,7 +15,7 @@ from aivoice.providers.receptionist.asked import asked_in
 from aivoice.providers.receptionist.availability import drop_day, drop_moment, fold_in
 from aivoice.providers.receptionist.facts import Facts
 from aivoice.providers.receptionist.filling import fill, from_subject
-from aivoice.providers.receptionist.intents import Intent, concepts, match_tool, probe_for
+from aivoice.providers.receptionist.intents import Intent, concepts, match_tool, probe_for, speaks_of_existing
 from aivoice.providers.receptionist.readback import canonical, describe, flatten, missing
 from aivoice.providers.receptionist.reader import Values
 from aivoice.providers.receptionist.schema import BUILT_IN, TAKE_MESSAGE, Shape
@@ -35,7 +35,7 @@ from aivoice.providers.receptionist.state import (
 from aivoice.providers.receptionist.text import plain, words
 from aivoice.speech.parse_answers import parse_answer
 
-_INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you"})
+_INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you", "help"})
 
 
 def replay(messages: Sequence[Message], shapes: tuple[Shape, ...], now: dt.datetime, facts: Facts) -> State:
@@ -151,7 +151,7 @@ def on_user(state: State, text: str) -> None:
     intent = (
         match_tool(wish, acts_of(wish), state.shapes, dated) if wish and not _just_answers(state, acts, text) else None
     )
-    turn.person = ("person" in acts and "message" not in acts) or _wants_target(state, text)
+    turn.person = "message" not in acts and ("person" in acts or _wants_target(state, text))
     _take_offers(state, turn, intent)
     if state.form and _gives_up(state, acts, intent):
         turn.dropped = state.form
@@ -164,7 +164,7 @@ def on_user(state: State, text: str) -> None:
         _start(state, turn, intent.tool)
     elif not state.form and _corrects_done(state, acts, dated):
         turn.done_change = True
-    elif not state.form and dated and not turn.info and not turn.person and not acts & _NO_START:
+    elif not state.form and dated and not (turn.info or turn.person or acts & _NO_START or speaks_of_existing(text)):
         main = main_form(state)
         if main is not None and main.visit and any(item.kind in ("date", "datetime") for item in main.fields):
             _start(state, turn, main.name)

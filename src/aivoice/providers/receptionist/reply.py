@@ -32,7 +32,7 @@ class Draft:
 
     def add(self, *sentences: str) -> None:
         for sentence in sentences:
-            if sentence and sentence not in self.parts:
+            if sentence and sentence not in " ".join(self.parts):
                 self.parts.append(sentence)
 
     def say(self, key: str, **slots: str) -> None:
