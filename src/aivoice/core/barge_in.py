@@ -75,7 +75,7 @@ _STOPPERS = frozenset(
     ]
 )
 _ECHO_SIMILARITY = 0.75
-_ECHO_REACH = 6
+_ECHO_REACH, _STOPPER_REACH = 6, 3
 """Words back from the one being said that an echo of 300 ms can still be of."""
 
 
@@ -99,7 +99,14 @@ def is_echo(text: str, spoken: str) -> bool:
 
 def _may_be_echo(said: tuple[str, ...], spoken: str) -> bool:
     """A lone word that the agent has just said: more words will tell."""
-    return len(said) == 1 and said[0] not in _STOPPERS and said[0] in words(spoken)[-_ECHO_REACH:]
+    reach = _STOPPER_REACH if said[0] in _STOPPERS else _ECHO_REACH
+    return len(said) == 1 and said[0] in words(spoken)[-reach:]
+
+
+def is_tail_of_echo(text: str, last: str) -> bool:
+    """Whether words that came after the agent fell silent are still its own (also a lone one)."""
+    said = words(text.replace("-", " "))
+    return is_echo(text, last) or (len(said) <= 2 and said == words(last.replace("-", " "))[-len(said) :] != ())
 
 
 def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool) -> Verdict:

@@ -175,6 +175,7 @@ class Call:
         match event:
             case e.SpeechStarted():
                 talk.ears.on_started(event)
+                talk.continued = False
                 if _may_contest(talk):
                     talk.open_contest(now)
             case e.SpeechEnded():
@@ -205,6 +206,9 @@ class Call:
             return
         if talk.repeats_decided(event):
             return
+        if talk.is_tail_of_echo(event):
+            talk.out.emit(c.Note("ignored_words", talk.turn, detail="echo"))
+            event = e.Heard(event.kind, "", event.start, event.end, event.confidence, event.leg)
         talk.ears.on_heard(event, now)
         talk.heard_at, talk.heard_end = now, max(talk.heard_end, event.end)
         talk.deaf_count = 0 if event.text else talk.deaf_count

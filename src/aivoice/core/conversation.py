@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
-from aivoice.core.barge_in import Verdict, decide, is_backchannel, is_echo
+from aivoice.core.barge_in import Verdict, decide, is_backchannel, is_echo, is_tail_of_echo
 from aivoice.core.budget import LeaseClock
 from aivoice.core.config import CallConfig
 from aivoice.core.context import History
@@ -25,6 +25,8 @@ from aivoice.core.turn import Phase, phase
 from aivoice.core.waterfall import Marks
 
 _RECENT_WORDS = 14
+_SEGMENT_SLACK = 8_000
+"""A final may end up to 500 ms before the voice did, by the recogniser's own count."""
 
 
 @dataclass(slots=True)
@@ -326,8 +328,6 @@ class Conversation:
     def words_came(self, event: e.Heard, now: int) -> None:
         """A transcript while the agent has the floor: late, ignorable, or the start of an interruption."""
         reply = self.committed()
-        if reply is None:
-            self._drop_tail_of_echo(event)
         if reply is None or reply.firm:
             return
         if self.decided.final_owed and event.kind == "final" and not self.contest:
@@ -346,15 +346,17 @@ class Conversation:
         self.open_contest(now, now)
 
     def repeats_decided(self, event: e.Heard) -> bool:
-        """An interim that only says again what the turn was decided on."""
-        return self.decided.final_owed and event.kind != "final" and event.end <= self.decided.end
+        """Words that only say again (a part of) what the turn was decided on."""
+        known = event.end <= self.decided.end
+        if event.kind == "final":
+            known = event.end < self.decided.end - _SEGMENT_SLACK
+        return self.decided.final_owed and known
 
-    def _drop_tail_of_echo(self, event: e.Heard) -> None:
+    def is_tail_of_echo(self, event: e.Heard) -> bool:
         """Speech that began while the agent was speaking and repeats its last words is our own echo, come late."""
-        last = " ".join(self.mouth.last_text.split()[-_RECENT_WORDS:])
-        if self.ears.started_at < self.mouth.quiet_since and is_echo(self.ears.text, last):
-            self.out.emit(c.Note("ignored_words", self.turn, detail="echo"))
-            self.ears.forget(event.end)
+        if self.committed() is not None or self.ears.started_at >= self.mouth.quiet_since:
+            return False
+        return is_tail_of_echo(event.text, " ".join(self.mouth.last_text.split()[-_RECENT_WORDS:]))
 
     def _late_final(self, reply: Reply, text: str, now: int) -> None:
         """The final of a turn that was decided on its interim."""

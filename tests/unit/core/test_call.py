@@ -113,6 +113,14 @@ class TestTurn:
         toy.pass_time(500)
         assert toy.said(c.TurnEnded)[-1].text == "what are your opening hours on monday?"
 
+    def test_finals_of_parts_of_a_decided_turn_are_not_new_words(self) -> None:
+        toy = call()
+        toy.voice("and", final=False)
+        toy.voice("what are your opening hours?", final=False)
+        toy.pass_time(1_200)
+        assert not toy.feed(e.Heard("final", "and", 0, toy.position - 40_000))
+        assert toy.said(c.TurnEnded)[-1].text == "what are your opening hours?"
+
     def test_voice_the_vad_missed_is_still_a_turn(self) -> None:
         toy = call()
         toy.feed(e.Heard("interim", "what are your opening hours?", 0, toy.position))

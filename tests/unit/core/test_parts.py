@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aivoice.core.barge_in import decide, is_backchannel, is_echo
+from aivoice.core.barge_in import decide, is_backchannel, is_echo, is_tail_of_echo
 from aivoice.core.clauses import ClauseSplitter, ends_sentence
 from aivoice.core.config import Clauses, Endpointing
 from aivoice.core.context import History
@@ -162,6 +162,14 @@ class TestBargeIn:
 
     def test_nothing_yet(self) -> None:
         assert decide("", spoken="x", speaking=True, expects_answer=False) == "wait"
+
+    def test_echo_that_comes_late(self) -> None:
+        assert is_tail_of_echo("mm-hm", "Mm-hm.")
+        assert is_tail_of_echo("nine to five", "we are open from nine to five")
+        assert not is_tail_of_echo("yes", "we are open from nine to five")
+        assert not is_tail_of_echo("", "we are open")
+        assert decide("no", spoken="oh no", speaking=True, expects_answer=False) == "wait"
+        assert decide("no", spoken="no we are open today", speaking=True, expects_answer=False) == "yield"
 
     def test_echo(self) -> None:
         assert is_echo("open from nine", "we are open from nine to five")
