@@ -6,12 +6,12 @@ Checked against FFmpeg's ebur128 in the tests. Telephone and TTS speech is mono,
 from __future__ import annotations
 
 import functools
+import importlib
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal  # pyright: ignore[reportMissingTypeStubs]
 
 from aivoice.audio.frames import SAMPLE_RATE
 
@@ -26,7 +26,6 @@ _KNEE = 0.63  # −4 dBFS: below it the limiter is transparent
 
 _BLOCK_S = 0.4
 _STEP_S = 0.1
-_scipy = cast(Any, signal)  # it carries no types
 Floats = npt.NDArray[np.float64]
 
 
@@ -68,8 +67,10 @@ def loudness(pcm: bytes, *, rate: int = SAMPLE_RATE) -> float:
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64) / 32_768
     if not len(samples):
         return SILENT_LUFS
+    # Here, for it takes 1.5 CPU-s to load, which no start shall wait for: levels are metered in calls, loudness is not.
+    scipy_signal: Any = importlib.import_module("scipy.signal")  # carries no types
     for numerator, denominator in _k_weighting(rate):
-        samples = _scipy.lfilter(numerator, denominator, samples)
+        samples = scipy_signal.lfilter(numerator, denominator, samples)
     block, step = int(_BLOCK_S * rate), int(_STEP_S * rate)
     sums = np.concatenate(([0.0], np.cumsum(samples**2)))
     if len(samples) < block:

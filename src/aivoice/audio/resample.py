@@ -8,17 +8,16 @@ the lower rate either side lags 1.5 ms at 16 kHz and 3 ms at 8 kHz, 70 dB down p
 from __future__ import annotations
 
 import functools
+import importlib
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soxr  # pyright: ignore[reportMissingTypeStubs]
-from scipy import signal  # pyright: ignore[reportMissingTypeStubs]
 
 from aivoice.errors import InputError
 
-_scipy = cast(Any, signal)  # it carries no types
 Floats = npt.NDArray[np.float32]
 
 _SIDE = 24  # samples of the lower rate on either side of the filter's middle
@@ -28,10 +27,16 @@ _EDGE = 0.93  # middle of the transition band, of the lower rate's half
 
 
 @functools.cache
+def _scipy_signal() -> Any:
+    """It carries no types, and takes 1.5 CPU-s to load: whoever converts no stream does without."""
+    return importlib.import_module("scipy.signal")
+
+
+@functools.cache
 def _filter(up: int, down: int) -> Floats:
     """Low-pass at the common rate; its length makes the delay a whole number of output samples."""
     side = _SIDE * max(up, down)
-    taps = _scipy.firwin(2 * side + 1, _EDGE / max(up, down), window=("kaiser", _BETA))
+    taps = _scipy_signal().firwin(2 * side + 1, _EDGE / max(up, down), window=("kaiser", _BETA))
     return np.asarray(taps * up, dtype=np.float32)
 
 
@@ -91,7 +96,7 @@ class Resampler:
         if ready <= self._next:
             self._past = buffer
             return b""
-        made = _scipy.upfirdn(self._taps, buffer, self._up, self._down)
+        made = _scipy_signal().upfirdn(self._taps, buffer, self._up, self._down)
         origin = self._first * self._up // self._down
         out: Floats = made[self._next - origin : ready - origin]
         self._next = ready

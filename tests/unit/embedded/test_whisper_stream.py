@@ -11,7 +11,7 @@ import pytest
 
 from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE, AudioChunk
 from aivoice.errors import ProviderError
-from aivoice.providers.embedded.host import FINAL, FINAL_TINY, INTERIM, INTERIM_TINY
+from aivoice.providers.embedded.jobs import FINAL, FINAL_TINY, INTERIM, INTERIM_TINY
 from aivoice.providers.embedded.whisper import WhisperStream, WhisperStt
 from aivoice.providers.inference import Inference, Priority, Reply, Ticket
 from aivoice.providers.ports import Transcript

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from aivoice.providers.embedded import host
+from aivoice.providers.embedded import jobs
 from aivoice.providers.embedded.earshot import EarshotVad
 from aivoice.providers.embedded.hibari import HibariTts
 from aivoice.providers.embedded.minilm import MiniLmEmbedder
@@ -19,13 +19,13 @@ NICE = 3
 """The inference process yields to the call processes, whose audio frames are due every 20 ms."""
 
 
-def settings(*, listen: str = "", connect: str = "", workers: int = host.WORKERS) -> InferenceSettings:
+def settings(*, listen: str = "", connect: str = "", workers: int = jobs.WORKERS) -> InferenceSettings:
     """How the inference process of the embedded models is started, or joined (`connect`: where one listens)."""
     return InferenceSettings(
-        load=host.LOAD,
+        load=jobs.LOAD,
         options={"workers": workers},
         workers=workers,
-        at_most=host.AT_MOST,
+        at_most=jobs.AT_MOST,
         nice=NICE,
         listen=listen,
         connect=connect,
@@ -69,6 +69,6 @@ class EmbeddedSet:
                 vad=vad,
                 vad_fallback=vad_fallback,
                 embedder=MiniLmEmbedder(inference),
-                turn=SmartTurn(inference) if host.TURN in inference.jobs else None,
+                turn=SmartTurn(inference) if jobs.TURN in inference.jobs else None,
                 inference=inference,
             )

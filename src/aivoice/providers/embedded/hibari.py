@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from aivoice.audio.frames import SAMPLE_RATE
 from aivoice.errors import ProviderError
-from aivoice.providers.embedded.host import SPEAK
+from aivoice.providers.embedded.jobs import SPEAK
 from aivoice.providers.inference import Inference, Priority, Ticket
 from aivoice.providers.ports import SpeechAudio, SpeechEvent, SpeechMark
 

@@ -9,17 +9,11 @@ from typing import Any
 
 from aivoice.errors import MissingModelError
 from aivoice.providers.embedded.hibari_model import HibariModel, speak_job
+from aivoice.providers.embedded.jobs import EMBED, FINAL, FINAL_TINY, INTERIM, INTERIM_TINY, SPEAK, TURN, WORKERS
 from aivoice.providers.embedded.minilm_model import MiniLmModel, embed_job
 from aivoice.providers.embedded.smart_turn_model import SmartTurnModel, turn_job
 from aivoice.providers.embedded.whisper_model import WhisperModel, load_base, load_tiny, transcribe_job
 from aivoice.providers.inference.server import Handler
-
-LOAD = "aivoice.providers.embedded.host:load"
-FINAL, FINAL_TINY, SPEAK, EMBED, TURN = "final:base", "final:tiny", "tts", "embed", "turn"
-INTERIM, INTERIM_TINY = "interim:base", "interim:tiny"
-WORKERS = 2
-AT_MOST = {"interim": 1}
-"""Interims take one worker at most: the other is there for what a caller is waiting for in silence."""
 
 
 def load(progress: Callable[[str], None], options: Mapping[str, Any]) -> dict[str, Handler]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aivoice.providers.embedded.host import EMBED
-from aivoice.providers.embedded.minilm_model import DIMENSIONS
+from aivoice.providers.embedded.jobs import DIMENSIONS, EMBED
 from aivoice.providers.inference import Inference, Priority
 
 AT_ONCE = 16

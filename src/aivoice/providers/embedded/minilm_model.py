@@ -16,7 +16,6 @@ import tokenizers
 from aivoice.providers.embedded.onnx_session import open_session
 from aivoice.providers.embedded.weights import MINILM, MINILM_TOKENIZER
 
-DIMENSIONS = 384
 MOST_TOKENS = 256
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aivoice.errors import ProviderError
-from aivoice.providers.embedded.host import TURN
+from aivoice.providers.embedded.jobs import TURN
 from aivoice.providers.inference import Inference, Priority
 
 LONGEST_BYTES = 8 * 16_000 * 2

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from aivoice.audio.frames import SAMPLE_RATE, AudioChunk
 from aivoice.errors import ProviderError
-from aivoice.providers.embedded.host import FINAL, FINAL_TINY, INTERIM, INTERIM_TINY
+from aivoice.providers.embedded.jobs import FINAL, FINAL_TINY, INTERIM, INTERIM_TINY
 from aivoice.providers.embedded.key_terms import KeyTerms
 from aivoice.providers.embedded.pcm_buffer import PauseMeter, PcmBuffer
 from aivoice.providers.inference import Inference, Priority, Ticket
