@@ -15,6 +15,7 @@ import aiohttp
 from rich.console import Console
 from rich.text import Text
 
+from aivoice import __version__
 from aivoice.api.desk import CallDesk
 from aivoice.api.hub import CallHub
 from aivoice.api.serving import serve_http
@@ -27,6 +28,7 @@ from aivoice.errors import VoiceError
 from aivoice.hosting.caller import AUDIBLE_DBFS, Caller, Ears, Reaction, speak_lines
 from aivoice.hosting.caller_script import CallerScript, load_script
 from aivoice.hosting.calls import Calls
+from aivoice.hosting.clip_store import cache_folder
 from aivoice.hosting.house import House, example_files, open_house
 from aivoice.traces.build import build_trace
 from aivoice.traces.model import AgentEntry
@@ -114,7 +116,7 @@ async def _call(
 
 async def _voice(house: House, script: CallerScript, progress: Callable[[str], None]) -> dict[str, bytes]:
     progress("the caller learns its lines")
-    return await speak_lines(house.models.tts, script)
+    return await speak_lines(house.models.tts, script, release=__version__, cache=cache_folder())
 
 
 def _exchange(url: str, call_ids: list[str]) -> Callable[[str], Any]:
@@ -163,11 +165,13 @@ async def _converse(
                     await _play(phone, ears, frames)
             except TimeoutError:
                 screen.print(Text("the caller ran out of time and hangs up", style="yellow"))
-            finally:
-                await phone.close()
-                # The view ends with the call; it is given the time that the call's files take.
-                await asyncio.wait((showing,), timeout=VIEW_ENDS_S)
-                showing.cancel()
+            except asyncio.CancelledError:
+                showing.cancel()  # told to end: the house hangs up, which needs no audience
+                raise
+            await phone.close()
+            # The view ends with the call; it is given the time that the call's files take.
+            await asyncio.wait((showing,), timeout=VIEW_ENDS_S)
+            showing.cancel()
     return [] if caller is None else caller.reactions
 
 

@@ -15,7 +15,7 @@ from aivoice.errors import VoiceError
 
 T = TypeVar("T")
 
-END_S = 2.8
+END_S = 2.5
 """After the first signal; then the process is ended as it stands (its files are valid at every moment)."""
 
 
