@@ -11,14 +11,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from aivoice.audio.frames import FRAME_BYTES, SAMPLE_RATE
 from aivoice.audio.loudness import level_dbfs
+from aivoice.engine.clips import as_written
 from aivoice.errors import ProviderError
 from aivoice.hosting.caller_script import Answer, CallerScript, Line
-from aivoice.providers.ports import SpeechAudio, TextToSpeech
+from aivoice.hosting.clip_store import make_clips
+from aivoice.providers.ports import TextToSpeech
 from aivoice.transports.webrtc_caller import WebRtcCaller
 
 AUDIBLE_DBFS = -45.0
@@ -152,21 +155,17 @@ class Caller:
         return asyncio.get_running_loop().time()
 
 
-async def speak_lines(tts: TextToSpeech, script: CallerScript) -> dict[str, bytes]:
-    """Every line of the script in the caller's voice, 16 kHz s16le, without silence at its ends."""
+async def speak_lines(tts: TextToSpeech, script: CallerScript, *, release: str, cache: Path | None) -> dict[str, bytes]:
+    """Every line of the script in the caller's voice, 16 kHz s16le, without silence at its ends.
+
+    release, cache: as for `make_clips`. Raises ProviderError when a line cannot be spoken.
+    """
     texts = [*(line.say for line in script.lines), *(answer.say for answer in script.answers), script.goodbye]
-    spoken: dict[str, bytes] = {}
-    for text in dict.fromkeys(texts):
-        stream = await tts.open(voice=script.voice)
-        try:
-            stream.push(text)
-            stream.finish()
-            parts = [event.pcm async for event in stream if isinstance(event, SpeechAudio) and event.pcm is not None]
-        finally:
-            await stream.aclose()
-        spoken[text] = trimmed(b"".join(parts))
-        if not spoken[text]:
-            raise ProviderError("the caller's voice gave no audio", code="empty_audio", stage="tts")
+    by_text = {text: text for text in texts}
+    clips = await make_clips(tts, by_text, as_written, voice=script.voice, release=release, cache=cache)
+    spoken = {text: trimmed(clip.pcm or b"") for text, clip in clips.ready.items()}
+    if clips.missing or not all(spoken.values()):
+        raise ProviderError("the caller's voice gave no audio", code="empty_audio", stage="tts")
     return spoken
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from aivoice.engine.clips import as_written
 from aivoice.errors import ProviderError
+from aivoice.hosting.caller import speak_lines
+from aivoice.hosting.caller_script import Answer, CallerScript, Line
 from aivoice.hosting.clip_store import Clips, cache_folder, make_clips
 from aivoice.testing.fakes import FakeTts, TtsBehaviour
 from aivoice.testing.virtual_time import run_virtual
@@ -90,3 +92,17 @@ def test_the_cache_has_a_place_without_a_home(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "home", lambda: Path("/nonexistent/home"))
     assert "aivoice" in str(cache_folder())
     assert not str(cache_folder()).startswith("/nonexistent")
+
+
+SCRIPT = CallerScript(
+    lines=(Line(say="Are you open?"),), answers=(Answer(when="what day", say="Tuesday."),), goodbye="Goodbye."
+)
+
+
+def test_a_callers_lines_are_spoken_once_and_read_the_next_time(tmp_path: Path) -> None:
+    first = run_virtual(speak_lines(voice(), SCRIPT, release="1", cache=tmp_path))
+    assert set(first) == {"Are you open?", "Tuesday.", "Goodbye."}
+    assert all(first.values())
+    again = voice()
+    assert run_virtual(speak_lines(again, SCRIPT, release="1", cache=tmp_path)) == first
+    assert again.opened == 0
