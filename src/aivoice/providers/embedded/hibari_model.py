@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class HibariModel:
 
     def __init__(self) -> None:
         path = HIBARI.path()
-        hibari: Any = importlib.import_module("hibari")
+        hibari = _import_hibari()
         self._synth: Any = importlib.import_module("hibari.dsp").synth
         self._normalise: Any = importlib.import_module("hibari.g2p.normalize").normalize
         self._engine: Any = hibari.Hibari()
@@ -162,6 +163,19 @@ class HibariModel:
         at = {index: round(float(ends[place])) for place, index in enumerate(kept)}
         starts = [(word, at[min((i for i in kept if i >= first), default=kept[-1])]) for word, first in phrase.starts]
         return samples, starts
+
+
+def _import_hibari() -> Any:
+    """Without letting it see scipy.fft: NumPy 2 is as quick at float32 (28 against 26 ms for 4.9 s of speech), and
+    scipy's import takes a second of start-up."""
+    if "scipy.fft" in sys.modules:
+        return importlib.import_module("hibari")
+    hidden: dict[str, Any] = {"scipy.fft": None}
+    sys.modules.update(hidden)
+    try:
+        return importlib.import_module("hibari")
+    finally:
+        del sys.modules["scipy.fft"]
 
 
 def _edges(samples: Float) -> tuple[int, int]:

@@ -88,7 +88,7 @@ class WhisperModel:
             return_no_speech_prob=True,
         )[0]
         ids = self._inside(result.sequences_ids[0], audio_s)
-        text = self._without_echoes(features, prompt, ids, audio_s)
+        text = self._without_echoes(features, prompt, ids, _voiced_s(samples))
         heard = Heard(text, float(result.scores[0]), float(result.no_speech_prob))
         return Heard("", heard.logprob, heard.no_speech) if _is_noise(heard) else heard
 
@@ -115,7 +115,7 @@ class WhisperModel:
                 kept.append(index)
         return kept
 
-    def _without_echoes(self, features: StorageView, prompt: Sequence[int], ids: list[int], audio_s: float) -> str:
+    def _without_echoes(self, features: StorageView, prompt: Sequence[int], ids: list[int], voiced_s: float) -> str:
         words = self._words(ids)
         size = period([plain(self._text(ids[first:last])) for first, last in words])
         if not size:
@@ -127,7 +127,7 @@ class WhisperModel:
             begins.setdefault(token, frame * TIME_STEP_S)
         copies = [words[index][0] for index in range(0, len(words), size)]
         share = (len(words) % size or size) / size
-        count = believed_copies([begins.get(token, audio_s) for token in copies], audio_s, last_share=share)
+        count = believed_copies([begins.get(token, voiced_s) for token in copies], voiced_s, last_share=share)
         return self._text(ids[: words[min(count * size, len(words)) - 1][1]])
 
     def _words(self, ids: Sequence[int]) -> list[tuple[int, int]]:
@@ -145,6 +145,14 @@ def _features(samples: Float) -> StorageView:
     padded = np.zeros(size, np.float32)
     padded[: min(size, len(samples))] = samples[:size]
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(log_mel(padded)[None]))
+
+
+def _voiced_s(samples: Float) -> float:
+    """Where the last frame within 35 dB of the loudest ends, in s."""
+    frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    power = (frames * frames).mean(axis=1)
+    loud = np.flatnonzero(power > power.max(initial=0.0) * 10**-3.5)
+    return (int(loud[-1]) + 1) * FRAME_SAMPLES / RATE if loud.size else 0.0
 
 
 def _is_noise(heard: Heard) -> bool:
