@@ -34,6 +34,21 @@ def test_shards_change_no_journal() -> None:
     assert sharded.digest == simulate(24, SEED, processes=1, shrink=False).digest
 
 
+@pytest.mark.parametrize(
+    ("seed", "index"),
+    [
+        (1, 187),  # a repeated interim of a decided turn was taken for new words
+        (1, 17),  # one word of the agent's echo took the turn, again and again
+        (1, 104),  # words of a clip that could not be spoken stood in history
+        (3, 44),  # a voice detector that died twice left a listener behind
+        (1, 379),  # two finals owed at once: the first settled both
+        (4, 69),  # ends of speech told seconds late: a part's final was lost when the turn reopened
+    ],
+)
+def test_calls_that_once_broke_a_contract_keep_it(seed: int, index: int) -> None:
+    assert run_one(seed, index).violations == []
+
+
 def test_other_seeds_are_other_calls() -> None:
     assert run_one(1, 3).digest != run_one(2, 3).digest
 

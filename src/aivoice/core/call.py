@@ -25,6 +25,7 @@ from aivoice.core.outbox import Outbox
 from aivoice.core.rules import RULES
 from aivoice.core.snapshot import Json
 from aivoice.core.state import ConversationState
+from aivoice.core.text import join
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.turn import Phase
 
@@ -205,6 +206,8 @@ class Call:
             talk.eager = False
             return
         if talk.repeats_decided(event):
+            if event.kind == "final":  # of a part: the decided turn's own finals grow, should it reopen
+                talk.decided.prefix = join([talk.decided.prefix, event.text])
             return
         if talk.is_tail_of_echo(event):
             talk.out.emit(c.Note("ignored_words", talk.turn, detail="echo"))

@@ -248,8 +248,8 @@ class Reopening:
 
 
 def _nearly(before: tuple[str, ...], now: tuple[str, ...]) -> bool:
-    """Interims may be corrected: three quarters of the words must still be there."""
-    return sum(word in now for word in before) >= 0.75 * len(before)
+    """Interims may be corrected: three quarters of the words must still be there, all but one where there are few."""
+    return sum(word not in now for word in before) <= max(1, len(before) // 4)
 
 
 @dataclass(slots=True)

@@ -40,8 +40,8 @@ def check(record: CallRecord) -> list[Violation]:
     texts = {**DEFAULT_CLIPS, **scenarios.config(record.plan).clips}
     trusted = not any(fault.stage == "vad" for fault in record.plan.faults)
     checks: list[Check] = [
-        OneVoice(), History(texts), SideEffects(), Silence(measure=trusted), Operations(), HangUp(), Waterfalls(measure=trusted),
-        Reopening(), EngineBugs(),
+        OneVoice(), History(texts), SideEffects(), Silence(measure=trusted), Operations(), HangUp(),
+        Waterfalls(measure=trusted), Reopening(), EngineBugs(),
     ]  # fmt: skip
     if _is_clean(record):
         said = tuple(w for done in record.done for w in words(done.act.text))
