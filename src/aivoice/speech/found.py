@@ -113,8 +113,8 @@ def word_set(text: str) -> frozenset[str]:
 
 def words_at(tokens: tuple[Token, ...], index: int, *words: str) -> bool:
     """Whether exactly `words` stand at `index`."""
-    if index < 0 or index + len(words) > len(tokens):
-        return False
+    if index < 0 or index + len(words) > len(tokens) or (words and tokens[index].word != words[0]):
+        return False  # the first word alone rules nearly everything out: this is the parsers' innermost loop
     return all(tokens[index + offset].word == word for offset, word in enumerate(words))
 
 

@@ -316,3 +316,39 @@ def test_no_sentence_twice_in_a_row(office: Office) -> None:
     said = talk(call, "blah blah", "mumble mumble", "hmpf grmpf")
     assert len(set(said)) == 3
     assert "message" in said[2] or "person" in said[2] or "day" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("said", "date"),
+    [
+        ("wednesday or thursday in the afternoon", "2026-11-25"),
+        ("thursday or friday", "2026-11-27"),
+        ("i was there two weeks ago and now i'd like to come again on friday", "2026-11-27"),
+        ("next week maybe tuesday", "2026-12-01"),
+        ("no wait not wednesday, friday", "2026-11-27"),
+        ("right now please", "2026-11-23"),
+        ("the earliest possible", "2026-11-23"),
+    ],
+)
+def test_which_of_several_days_is_meant(office: Office, said: str, date: str) -> None:
+    call = office("dental")
+    call.say("i'd like to book a cleaning")
+    call.say(said)
+    assert call.made("check_availability") == [{"service": "cleaning", "date": date}]
+
+
+def test_talk_of_an_existing_visit_books_nothing(office: Office) -> None:
+    call = office("dental")
+    call.say("hi it's about my appointment tomorrow")
+    assert not call.calls
+    assert "can't move" in call.say("i want to change the time")
+
+
+def test_asides_during_a_form(office: Office) -> None:
+    call = office("dental")
+    call.say(f"book a cleaning on wednesday at three pm, {ANA}")
+    said = call.say("can you tell the doctor i'm allergic to penicillin")
+    assert "message once we're done" in said
+    assert "answer questions" in call.say("what can you do")
+    call.say("yes")
+    assert not call.made("book_appointment") or call.made("book_appointment") == [BOOKED]

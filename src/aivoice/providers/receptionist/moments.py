@@ -12,7 +12,7 @@ from aivoice.providers.receptionist.find import DateSpan, Found, TimeSpan
 from aivoice.providers.receptionist.holidays import holiday
 from aivoice.providers.receptionist.reader import Problem, Reader, Values, fitted, of_kind, place, put_text
 from aivoice.providers.receptionist.schema import Field, Shape
-from aivoice.providers.receptionist.text import plain
+from aivoice.providers.receptionist.text import plain, words
 
 
 def read_offered(reader: Reader) -> None:
@@ -55,27 +55,11 @@ def read_days(reader: Reader) -> None:
         return
 
     def put(item: Field, span: DateSpan) -> None:
-        if not span.single:
-            _span_of_days(reader, item, span)
-            return
-        day = span.first
-        if span.part:
-            reader.values[f"{item.name}|part"] = span.part
-        if span.mismatch:
-            reader.problems.append(
-                Problem(item.name, "mismatch", (("value", spoken_day(day)), ("weekday", f"{day:%A}")))
-            )
-        elif day < reader.today and not item.past_ok:
-            reader.problems.append(Problem(item.name, "past", (("value", spoken_day(day)),)))
-        elif day > reader.today and item.past_ok and "birth" in " ".join(item.hints):
-            reader.problems.append(Problem(item.name, "not_valid"))
-        elif reader.shape.visit and not item.past_ok and reader.facts.known and not reader.facts.spans(day):
-            name = reader.facts.day_name(day)
-            reader.problems.append(Problem(item.name, "closed_day", (("value", name or spoken_day(day)),)))
-        else:
-            _put_day(reader, item, day.isoformat())
+        _take_day(reader, item, span)
 
     found = find.days(reader.text, reader.today, past_ok)
+    if not past_ok and (len(found) > 1 or first.name not in reader.expecting) and len(words(reader.text)) > 6:
+        found = tuple(hit for hit in found if hit.value.first >= reader.today)  # "two weeks ago" is only told
     named = holiday(plain(reader.text), reader.today, reader.facts) if not found and not past_ok else None
     if named is not None:
         put(first, DateSpan(named[0], named[0]))
@@ -83,14 +67,45 @@ def read_days(reader: Reader) -> None:
     if not found and first.name in reader.expecting and not past_ok and _AT_ONCE.search(plain(reader.text)):
         _span_of_days(reader, first, DateSpan(reader.today, reader.today, "", False, True))
         return
-    kept = _weekday_within([hit for hit in found if not hit.negated])
-    if len(kept) > len(fields) and re.search(r"\b(no|sorry|actually|wait|mean|rather|make it)\b", reader.text, re.I):
-        for hit in kept[: -len(fields)]:
-            reader.read(hit.start, hit.end)
-        kept = kept[-len(fields) :]
-    place(reader, kept, fields, put)
+    place(reader, _meant(reader, len(fields), found), fields, put)
     for hit in found:
         reader.read(hit.start, hit.end)
+
+
+def _take_day(reader: Reader, item: Field, span: DateSpan) -> None:
+    """A day for `item`, or what is wrong with it."""
+    if not span.single:
+        _span_of_days(reader, item, span)
+        return
+    day = span.first
+    if span.part:
+        reader.values[f"{item.name}|part"] = span.part
+    if span.mismatch:
+        reader.problems.append(Problem(item.name, "mismatch", (("value", spoken_day(day)), ("weekday", f"{day:%A}"))))
+    elif day < reader.today and not item.past_ok:
+        reader.problems.append(Problem(item.name, "past", (("value", spoken_day(day)),)))
+    elif day > reader.today and item.past_ok and "birth" in " ".join(item.hints):
+        reader.problems.append(Problem(item.name, "not_valid"))
+    elif reader.shape.visit and not item.past_ok and reader.facts.known and not reader.facts.spans(day):
+        name = reader.facts.day_name(day)
+        reader.problems.append(Problem(item.name, "closed_day", (("value", name or spoken_day(day)),)))
+    else:
+        _put_day(reader, item, day.isoformat())
+
+
+def _meant(reader: Reader, count: int, found: tuple[Found[DateSpan], ...]) -> list[Found[DateSpan]]:
+    """As many days as there are fields: the last ones of a correction, else the first that are possible ("Wednesday or
+    Thursday")."""
+    kept = _weekday_within([hit for hit in found if not hit.negated])
+    if len(kept) <= count:
+        return kept
+    if re.search(r"\b(no|sorry|actually|wait|mean|rather|make it)\b", reader.text, re.I):
+        for hit in kept[:-count]:
+            reader.read(hit.start, hit.end)
+        return kept[-count:]
+    visit = reader.shape.visit and reader.facts.known
+    possible = [hit for hit in kept if not visit or not hit.value.single or reader.facts.spans(hit.value.first)]
+    return (possible or kept)[:count]
 
 
 _AT_ONCE = re.compile(
