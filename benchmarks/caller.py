@@ -34,8 +34,8 @@ UNDERRUN_S = 0.070
 class Plan:
     """What one call is to do.
 
-    paused, revised, spelled: share of the utterances of that kind; paused_kind: where they pause. reply_words: how
-    long replies are. whole_clauses: the voice takes whole clauses. fault: what fails during the second turn of a
+    paused, revised, spelled: share of the utterances of that kind; paused_kind: where they pause. reply_words,
+    first_sentence: how long replies and their first sentences are. whole_clauses: the voice takes whole clauses. fault: what fails during the second turn of a
     `fault` call. warmup: first turns that are not measured.
     """
 
@@ -48,6 +48,7 @@ class Plan:
     paused_kind: Literal["paused", "paused_inside", "paused_complete"] = "paused"
     pause_ms: tuple[int, int] = (300, 800)
     reply_words: int = 8
+    first_sentence: int = stages.FIRST_CLAUSE_WORDS
     whole_clauses: bool = False
     fault: FaultKind = "none"
     warmup: int = 1
@@ -106,7 +107,7 @@ class Call:
     def __init__(self, number: int, plan: Plan) -> None:
         self.number = number
         self.plan = plan
-        self.replies = Replies(plan.reply_words)
+        self.replies = Replies(plan.reply_words, plan.first_sentence)
         self.script: dict[int, Utterance] = {}
         self.feed: Callable[[bytes], None] = lambda pcm: None
         self._loop = asyncio.get_running_loop()

@@ -99,7 +99,7 @@ async def voice_activity(models: EmbeddedSet, speech: Sequence[Clip]) -> Figures
             for frame in frames_of(pcm):
                 stream.push(frame)
                 await asyncio.sleep(0)
-            for _ in range(200):
+            for _ in range(3_000):
                 await asyncio.sleep(0.001)
                 if events and events[-1].kind == "end" and events[-1].position > 25 * FRAME_SAMPLES + last - 4_000:
                     break

@@ -279,12 +279,13 @@ class Replies:
     """Every request of one call: replies are functions of their prompt, and each word tells whose it is."""
 
     length: int = 8
+    first: int = FIRST_CLAUSE_WORDS
     made: list[Reply] = field(default_factory=list[Reply])
     _index: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def request(self, prompt: str) -> Reply:
         """Meter a request whose last caller words are `prompt`, and give its reply."""
-        words = reply_words(prompt, self.length)
+        words = reply_words(prompt, self.length, self.first)
         reply = Reply(len(self.made) + 1, prompt, words)
         self.made.append(reply)
         for position, word in enumerate(words):
@@ -301,16 +302,16 @@ def plain(word: str) -> str:
     return "".join(c for c in word.casefold() if c.isalnum())
 
 
-def reply_words(prompt: str, length: int) -> tuple[str, ...]:
-    """`length` made-up words from a digest of `prompt`: a sentence of six, then the rest as one more."""
+def reply_words(prompt: str, length: int, first: int = FIRST_CLAUSE_WORDS) -> tuple[str, ...]:
+    """`length` made-up words from a digest of `prompt`: a sentence of `first`, then the rest as one more."""
     words: list[str] = []
     for position in range(length):
         digest = hashlib.blake2s(f"{position} {prompt}".encode(), digest_size=3).digest()
         words.append("".join(_SYLLABLES[byte % len(_SYLLABLES)] for byte in digest))
     words[0] = words[0].capitalize()
-    if length > FIRST_CLAUSE_WORDS:
-        words[FIRST_CLAUSE_WORDS - 1] += "."
-        words[FIRST_CLAUSE_WORDS] = words[FIRST_CLAUSE_WORDS].capitalize()
+    if length > first:
+        words[first - 1] += "."
+        words[first] = words[first].capitalize()
     words[-1] += "."
     return tuple(words)
 

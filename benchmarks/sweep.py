@@ -114,6 +114,8 @@ def _waste(answer: dict[str, Any]) -> float:
 def measure(point: Point, scale: Scale) -> dict[str, Any]:
     """The point's figures on complete utterances, on ones with pauses, and on numbers given in pieces."""
     plain = Plan(turns=scale.turns + 1, whole_clauses=point.whole_clauses)
+    if point.sweep == "clauses":  # a long first sentence, so that only the setting ends its first clause
+        plain = replace(plain, reply_words=24, first_sentence=20)
     out: dict[str, Any] = {
         "sweep": point.sweep,
         "value": point.value,
