@@ -9,6 +9,7 @@ from aivoice.core.config import Endpointing
 from aivoice.core.endpointing import NOTHING, Completeness, Expectation, PauseModel, classify, wait_ms
 from aivoice.core.text import join
 
+_LEAST_FINAL_WAIT = 500_000
 _FAINT = 4_800
 """Words that reach so many samples (300 ms) beyond the last voice the VAD heard belong to voice it did not hear."""
 
@@ -100,5 +101,5 @@ class Ears:
         return self.ended_at + wait * 1_000, f"{kind} text, {wait} ms after the end of speech"
 
     def final_deadline(self) -> int:
-        """Until when an owed final is waited for, in µs."""
-        return self.ended_at + self.settings.final_wait * 1_000
+        """Until when an owed final is waited for, in µs. Where the VAD told late, the recogniser was told late, too."""
+        return max(self.ended_at + self.settings.final_wait * 1_000, self.ended_seen + _LEAST_FINAL_WAIT)
