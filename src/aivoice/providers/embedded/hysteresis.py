@@ -31,16 +31,6 @@ class Hysteresis:
         self._voiced_end = 0
         self._last = 0
 
-    @property
-    def speaking(self) -> bool:
-        """A start was reported and no end."""
-        return self._speaking
-
-    @property
-    def undecided(self) -> bool:
-        """Voice was heard, too little yet for a start."""
-        return not self._speaking and self._began is not None
-
     def push(self, probability: float, start: int, end: int) -> VadEvent | None:
         """The next window, samples `start` to `end`. None where nothing changed."""
         if self._speaking:
