@@ -35,8 +35,8 @@ class Plan:
     """What one call is to do.
 
     paused, revised, spelled: share of the utterances of that kind; paused_kind: where they pause. reply_words,
-    first_sentence: how long replies and their first sentences are. whole_clauses: the voice takes whole clauses. fault: what fails during the second turn of a
-    `fault` call. warmup: first turns that are not measured.
+    first_sentence: how long replies and their first sentences are. whole_clauses: the voice takes whole clauses.
+    fault: what fails during the second turn of a `fault` call. warmup: first turns that are not measured.
     """
 
     scenario: Scenario = "turns"

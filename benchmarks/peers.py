@@ -64,7 +64,7 @@ QUICK = Scale("quick", processes=1, calls=6, turns=4, fault_calls=2, load_s=10.0
 async def run_job(job: Job) -> dict[str, Any]:
     """Run one process; raises PeersError with the end of its stderr if it fails."""
     python = sys.executable if job.engine == "ours" else str(PEERS_PYTHON)
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore")
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join((str(ROOT), str(ROOT / "src"))), PYTHONWARNINGS="ignore")
     process = await asyncio.create_subprocess_exec(
         python, "-m", MODULES[job.engine],
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
