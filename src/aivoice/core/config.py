@@ -17,7 +17,8 @@ class Endpointing:
     closed: the recogniser heard its end, or a farewell. open: whole as it stands. loose: a statement that may go on.
     dangling: surely is not whole. spelling: a number, e-mail or name is being given piece by piece. full_stops:
     whether the recogniser sets a full stop only where it hears an end (Whisper sets one after everything).
-    The final transcript is waited for at most `final_wait`. longest: bound of the adapted waits, inside the silence
+    The final transcript is waited for at most `final_wait`, or `stale_wait` (a filler bridges it) where the interims
+    are older than the end of speech. longest: bound of the adapted waits, inside the silence
     budget; only `spelling` may exceed it, because the clip ``continuer`` ("mm-hm") then keeps the caller company.
     mumble: so much voice without words is asked about ("I didn't catch that"), less is forgotten. stuck: words
     unchanged for so long are a turn even while the VAD hears voices (a television).
@@ -30,6 +31,7 @@ class Endpointing:
     spelling: int = 2_600
     longest: int = 1_300
     final_wait: int = 1_200
+    stale_wait: int = 3_000
     mumble: int = 700
     stuck: int = 2_500
     full_stops: bool = True

@@ -20,7 +20,7 @@ class Ears:
 
     owed: a final is expected for the last speech, which has ended. voiced: µs of voice since the turn began.
     deaf_until: words that end at or before this position were already dealt with (a backchannel, an echo).
-    changed_at: when the words last changed.
+    changed_at: when the words last changed. heard_at: when a transcript last came.
     """
 
     settings: Endpointing
@@ -37,6 +37,7 @@ class Ears:
     deaf_until: int = 0
     final_at: int = 0
     changed_at: int = 0
+    heard_at: int = 0
     expected: Expectation = NOTHING
     pauses: PauseModel = field(default_factory=PauseModel)
     score: float | None = None
@@ -69,7 +70,7 @@ class Ears:
     def on_heard(self, event: e.Heard, now: int) -> None:
         """Words. Those already dealt with are passed over."""
         text = "" if event.end <= self.deaf_until else event.text.strip()
-        before = self.text
+        before, self.heard_at = self.text, now
         if event.kind == "final":
             self.interim, self.final_at = "", now
             # A late final of earlier speech does not settle what is owed for the last.
@@ -101,5 +102,11 @@ class Ears:
         return self.ended_at + wait * 1_000, f"{kind} text, {wait} ms after the end of speech"
 
     def final_deadline(self) -> int:
-        """Until when an owed final is waited for, in µs. Where the VAD told late, the recogniser was told late, too."""
-        return max(self.ended_at + self.settings.final_wait * 1_000, self.ended_seen + _LEAST_FINAL_WAIT)
+        """Until when an owed final is waited for, in µs. Where the VAD told late, the recogniser was told late, too;
+        words that are older than the end of speech lack its end, and are worth a longer wait."""
+        wait = self.settings.stale_wait if self.stale() else self.settings.final_wait
+        return max(self.ended_at + wait * 1_000, self.ended_seen + _LEAST_FINAL_WAIT)
+
+    def stale(self) -> bool:
+        """A final is owed, and there are words, but none that came since the speech ended."""
+        return self.owed and bool(self.interim) and self.heard_at < self.ended_at

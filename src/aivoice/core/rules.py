@@ -344,9 +344,11 @@ def _make_sound(talk: Conversation, now: int) -> None:
 
 
 def _continuer(talk: Conversation) -> int | None:
-    """The caller pauses in the middle of a number or an address: keep them company, do not take the turn."""
+    """The caller pauses in a number or an address, or the recogniser is late: make a sound, do not take the turn."""
     ears, budget = talk.ears, talk.config.silence
-    if talk.continued or not _may_decide(talk) or not ears.text or ears.completeness() != "spelling":
+    if talk.continued or not _may_decide(talk) or not ears.text:
+        return None
+    if ears.completeness() != "spelling" and not ears.stale():
         return None
     return ears.ended_at + (budget.first - budget.margin) * MS
 
@@ -356,7 +358,7 @@ def _say_continuer(talk: Conversation, now: int) -> None:
     guess = talk.speculated()
     if guess is not None:
         talk.mouth.discard(guess, "the caller is spelling")
-    talk.mouth.notice(talk.turn, ("continuer",), now)
+    talk.mouth.notice(talk.turn, ("filler" if talk.ears.stale() else "continuer",), now)
 
 
 def _untold(talk: Conversation) -> int | None:

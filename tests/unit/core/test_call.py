@@ -113,6 +113,21 @@ class TestTurn:
         toy.pass_time(500)
         assert toy.said(c.TurnEnded)[-1].text == "what are your opening hours on monday?"
 
+    def test_words_older_than_the_end_of_speech_wait_for_their_final(self) -> None:
+        toy = call()
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        toy.feed(e.Heard("interim", "what are your", 0, toy.position))
+        toy.pass_time(800)
+        toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
+        end = toy.position
+        toy.pass_time(1_500)
+        assert toy.said(c.Play)[-1].cached == "filler"
+        assert not toy.said(c.TurnEnded)
+        toy.pass_time(1_000)
+        toy.feed(e.Heard("final", "what are your opening hours?", 0, end))
+        toy.pass_time(1_000)
+        assert [turn.text for turn in toy.said(c.TurnEnded)] == ["what are your opening hours?"]
+
     def test_finals_of_parts_of_a_decided_turn_are_not_new_words(self) -> None:
         toy = call()
         toy.voice("and", final=False)
