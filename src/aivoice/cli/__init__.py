@@ -6,6 +6,13 @@ Every command
 - prints for people by default (colours only on a terminal, and never with NO_COLOR), for machines with ``--json``.
 """
 
-from aivoice.cli.app import main
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """The `aivoice` program. Ctrl-C while its own parts are still being imported ends it as quietly as later."""
+    try:
+        from aivoice.cli.app import main as run_program
+    except KeyboardInterrupt:
+        sys.exit(130)  # as output.EXIT_INTERRUPTED, which may not have been imported
+    run_program()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from aivoice.cli.output import EXIT_INTERRUPTED, console, print_json
+from aivoice.cli.running import END_S
 from aivoice.errors import InputError
 from aivoice.testing.simulate import Failure, Report, simulate
 
@@ -22,7 +24,8 @@ EXIT_BROKEN = 1
 
 def simulate_command(*, calls: int, seed: int, processes: int, out: Path | None, as_json: bool) -> None:
     """Status 0: no contract was broken. Status 1: one was; seed, call and what is left of it are printed."""
-    signal.signal(signal.SIGINT, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     screen = Console(quiet=True) if as_json else console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -38,10 +41,19 @@ def simulate_command(*, calls: int, seed: int, processes: int, out: Path | None,
 
 
 def _stop(_: int, __: FrameType | None) -> None:
-    """Ctrl-C: the helpers are ended, nothing needs to be kept."""
-    for child in multiprocessing.active_children():
+    """Ctrl-C, or told to end: the helpers are ended, nothing needs to be kept.
+
+    With helpers the pool is left in order, for its semaphores would be reported as leaked.
+    """
+    children = multiprocessing.active_children()
+    if not children:
+        os._exit(EXIT_INTERRUPTED)
+    for child in children:
         child.kill()
-    os._exit(EXIT_INTERRUPTED)
+    watchdog = threading.Timer(END_S, os._exit, (EXIT_INTERRUPTED,))
+    watchdog.daemon = True
+    watchdog.start()
+    raise KeyboardInterrupt
 
 
 def _keep(failure: Failure, out: Path) -> Path:

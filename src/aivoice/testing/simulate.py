@@ -12,10 +12,12 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from aivoice.core import commands as c
@@ -170,9 +172,22 @@ def _run(batches: list[range], seed: int, processes: int) -> Iterator[list[CallR
             yield run_batch(seed, batch)
         return
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C is the parent's to handle: a helper that also hears it would print a traceback.
-    with ProcessPoolExecutor(processes, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(processes, context, _begin_helper) as pool:
         yield from pool.map(run_batch, [seed] * len(batches), batches)
+
+
+def _begin_helper() -> None:
+    """Ctrl-C is the parent's to handle: a helper that also hears it would print a traceback. A parent that is gone is
+    noticed: the pool's helpers hold both ends of the queue that they wait on, and would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def run_batch(seed: int, indices: range) -> list[CallResult]:
