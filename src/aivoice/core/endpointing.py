@@ -286,12 +286,19 @@ NOTHING = Expectation()
 """No question was asked."""
 
 
+def _last_sentence(text: str) -> str:
+    """What was said after the last sentence's end before it."""
+    text = text.rstrip()
+    start = max(text.rfind(mark, 0, len(text) - 1) for mark in (". ", "? ", "! "))
+    return text[start + 1 :].strip()
+
+
 def expectation(agent_text: str) -> Expectation:
     """Read from the agent's last words what kind of answer is coming."""
-    last = words(agent_text)[-30:]
+    sentence = _last_sentence(agent_text)
+    last = words(sentence)
     has = set(last)
-    asks = agent_text.rstrip().endswith("?") or "please" in has
-    if not asks:
+    if not (sentence.endswith("?") or "please" in has):
         return NOTHING
     if has & {"email", "e-mail", "mail"}:
         return Expectation("email")
@@ -299,15 +306,13 @@ def expectation(agent_text: str) -> Expectation:
         return Expectation("card")
     if "spell" in has:
         return Expectation("spelling")
-    if "name" in has:
-        return Expectation("name")
     if "number" in has and has & {"phone", "telephone", "mobile", "call", "callback", "reach", "contact"}:
         return Expectation("phone")
+    if "name" in has:
+        return Expectation("name")
     if " ".join(last).endswith(_OPEN_QUESTIONS):
         return NOTHING
-    tail = agent_text.rstrip().rstrip("?").split(".")[-1]
-    first = words(tail)[:1]
-    if first and first[0] in {"is", "are", "shall", "should", "does", "do", "would", "can", "may", "have"}:
+    if last and last[0] in {"is", "are", "shall", "should", "does", "do", "would", "can", "may", "have"}:
         return Expectation("yes_no")
     return Expectation("question")
 

@@ -18,6 +18,8 @@ _SHORT = frozenset(
     {"operator", "representative", "human", "a person", "a human", "agent", "real person", "a real person", "person"}
 )
 _WHOLE = frozenset(["person", "human", "representative", "operator", "someone", "somebody"])
+_TELLING = frozenset({"tell", "let", "inform", "message", "told", "ask"})
+"""Before a target's name these make it somebody to pass a word to, not to be put through to."""
 _NEGATIONS = frozenset(
     ["no", "not", "isn't", "wasn't", "don't", "doesn't", "never", "without", "nothing", "non", "stopped"]
 )
@@ -71,8 +73,10 @@ def wanted_target(text: str, targets: tuple[Target, ...]) -> Target | None:
     """The transfer target whose own phrase was said, if any."""
     said = words(text)
     for target in targets:
-        if any(contains(said, words(phrase)) >= 0 for phrase in target.phrases):
-            return target
+        for phrase in target.phrases:
+            at = contains(said, words(phrase))
+            if at >= 0 and not _TELLING & set(said[max(0, at - 3) : at]):
+                return target
     return None
 
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from aivoice.core.barge_in import decide, is_backchannel, is_echo, is_tail_of_echo
 from aivoice.core.clauses import ClauseSplitter, ends_sentence
-from aivoice.core.config import Clauses, Endpointing
+from aivoice.core.config import Clauses, Endpointing, Target
 from aivoice.core.context import History
 from aivoice.core.endpointing import Expectation, PauseModel, classify, expectation, wait_ms
 from aivoice.core.heard import cut, mark
-from aivoice.core.intents import is_emergency, wants_person
+from aivoice.core.intents import is_emergency, wanted_target, wants_person
 from aivoice.core.prompt import Message, ToolCall
 from aivoice.core.state import ConversationState
 from aivoice.core.text import contains, same
@@ -110,6 +110,9 @@ class TestEndpointing:
         assert classify(caller, expectation(agent)) == kind
 
     def test_what_the_agent_expects(self) -> None:
+        assert expectation("Your email is a@b.com. Shall I book it?").kind == "yes_no"
+        assert expectation("May I have your name and phone number?").kind == "phone"
+        assert expectation("What is your name?").kind == "name"
         assert expectation("We are open.") == Expectation()
         assert expectation("Would you like that?").kind == "yes_no"
         assert expectation("Which day?").kind == "question"
@@ -258,6 +261,12 @@ class TestIntents:
     )
     def test_no_person(self, text: str) -> None:
         assert not wants_person(text)
+
+    def test_a_target_is_somebody_to_be_put_through_to(self) -> None:
+        office = Target("office", phrases=("the office",))
+        assert wanted_target("can I talk to the office", (office,)) == office
+        assert wanted_target("tell the office I'll be late", (office,)) is None
+        assert wanted_target("hello", (office,)) is None
 
     def test_emergencies(self) -> None:
         assert is_emergency("there is a Gas leak here", ("gas leak",))
