@@ -24,16 +24,24 @@ def bench_command(arguments: list[str]) -> None:
         raise InputError(
             "the benchmarks are part of the source checkout: clone it and run `make bench` there", stage="cli"
         )
-    benchmarks = subprocess.Popen([sys.executable, "-m", "benchmarks", *arguments], cwd=root, start_new_session=True)
+    running: subprocess.Popen[bytes] | None = None
     stopped = False
 
     def stop(_: int, __: FrameType | None) -> None:
         nonlocal stopped
         stopped = True
-        with suppress(ProcessLookupError):
-            os.killpg(benchmarks.pid, signal.SIGKILL)
+        if running is not None:
+            _end(running)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    status = benchmarks.wait()
+    running = subprocess.Popen([sys.executable, "-m", "benchmarks", *arguments], cwd=root, start_new_session=True)
+    if stopped:  # while it was being started
+        _end(running)
+    status = running.wait()
     raise typer.Exit(EXIT_INTERRUPTED if stopped else status)
+
+
+def _end(group: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group.pid, signal.SIGKILL)
