@@ -120,7 +120,7 @@ class _Reader:
             return
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict) or (not line.endswith("\n") and self._header is not None):
             # Only the last line may be cut off: whether more lines follow shows when they are read.
@@ -131,7 +131,7 @@ class _Reader:
         record = cast("dict[str, Any]", value)
         try:
             self._record(number, record)
-        except (CodecError, KeyError, TypeError, ValueError) as error:
+        except (CodecError, KeyError, TypeError, ValueError, RecursionError) as error:
             what = str(error) if isinstance(error, CodecError) else f"unexpected shape ({type(error).__name__})"
             raise JournalError(f"{self._name}:{number}: {what}") from None
 

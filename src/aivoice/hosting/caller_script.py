@@ -68,6 +68,11 @@ def load_script(path: Path) -> CallerScript:
     """Raises ScriptError: one line with file and place."""
     try:
         value: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScriptError(
+            f"{path}: there is no script for the simulated caller: write one (examples/*/caller.yaml show how), name "
+            "another with --script, or give a recording with --audio"
+        ) from None
     except OSError as error:
         raise ScriptError(f"{path}: {error.strerror or 'cannot be read'}") from None
     except UnicodeDecodeError:
@@ -76,8 +81,10 @@ def load_script(path: Path) -> CallerScript:
         mark = error.problem_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise ScriptError(f"{path}{where}: this is not YAML: {error.problem}") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ScriptError(f"{path}: this is not YAML") from None
+    except RecursionError:
+        raise ScriptError(f"{path}: nested too deeply: make it flatter") from None
     try:
         return CallerScript.model_validate(value)
     except ValidationError as error:

@@ -196,6 +196,7 @@ def test_cut_anywhere_it_is_still_read_and_replays_as_far_as_it_goes(data: st.Da
         (b"", "empty"),
         (b"RIFF\x00\xff\xfe", "not a journal"),
         (b"hello\n", "not a journal"),
+        (b"[" * 50_000, "not a journal"),
         (b'{"journal": 99}\n', "version 1"),
         (b'{"journal": 1, "config": {"max_call": "long"}}\n', "max_call"),
         (b'{"journal": 1, "config": {}}\n{"t": 1, "e": "Nothing", "v": {}}\n', "unknown record Nothing"),

@@ -30,6 +30,8 @@ def test_the_examples_have_callers_that_interrupt_once_and_have_another_voice(pa
         ("lines: [{say: hi}]\nmood: grumpy", "mood"),
         ("lines: [unclosed", ":1:17: this is not YAML"),
         ("lines: [{say: hi}]\nlimit_s: 0", "limit_s"),
+        ("lines: " + "[" * 5_000, "nested too deeply"),
+        ("lines: [{say: 2026-99-99}]", "not YAML"),
     ],
 )
 def test_a_broken_script_is_told_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -43,7 +45,7 @@ def test_a_broken_script_is_told_in_one_line(tmp_path: Path, text: str, says: st
 
 
 def test_a_missing_or_binary_script_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ScriptError, match="No such file"):
+    with pytest.raises(ScriptError, match=r"no script .* --script, .* --audio"):
         load_script(tmp_path / "caller.yaml")
     (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ScriptError, match="not UTF-8"):
