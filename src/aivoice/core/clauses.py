@@ -56,7 +56,8 @@ class ClauseSplitter:
     _partial: str = ""
 
     def push(self, text: str) -> list[str]:
-        """Clauses completed by `text`. A word counts once the white space behind it has come."""
+        """Clauses completed by `text`. A word counts once the white space behind it has come, or when it ends the
+        sentence: then nothing can follow that belongs to it."""
         out: list[str] = []
         pieces = (self._partial + text).split()
         if pieces and not text[-1:].isspace():
@@ -65,6 +66,12 @@ class ClauseSplitter:
             self._partial = ""
         for word in pieces:
             self._add(word, out)
+        whole = text.split()[-1:] == [
+            self._partial
+        ]  # not put together from pieces: those may go on ("example" "." "com")
+        if whole and self._partial[:-1].isalpha() and ends_sentence(self._partial):
+            self._add(self._partial, out)
+            self._partial = ""
         return out
 
     def flush(self) -> list[str]:

@@ -12,7 +12,7 @@ from aivoice.core.config import CallConfig
 from aivoice.core.context import History
 from aivoice.core.ears import Ears
 from aivoice.core.endpointing import expectation
-from aivoice.core.heard import cut
+from aivoice.core.heard import resume_at
 from aivoice.core.intents import is_emergency, person_target, wanted_target, wants_person
 from aivoice.core.mouth import Mouth
 from aivoice.core.outbox import Outbox
@@ -120,6 +120,15 @@ class Conversation:
         reply = self.mouth.reply
         return None if reply is None or reply.speculative else reply
 
+    def floor_is_free(self) -> bool:
+        """No reply, contest, transfer or goodbye is under way: what the caller says makes a turn."""
+        busy = self.contest is not None or self.committed() is not None or self.transferring is not None
+        return self.up and not busy and not self.closing
+
+    def may_decide(self) -> bool:
+        """The floor is free and the caller silent."""
+        return self.floor_is_free() and not self.ears.speaking
+
     def holder(self) -> Reply:
         """The reply that has the floor, where there surely is one."""
         reply = self.committed()
@@ -163,7 +172,7 @@ class Conversation:
         self.ears.forget(self.heard_end if self.ears.text else 0)
         self.idle_since = now
         self.out.emit(c.Note("carried_on", self.turn, detail=why))
-        boundary = cut(contest.words, contest.samples).boundary if contest.words else contest.samples
+        boundary = resume_at(contest.words, contest.samples)
         clip = self.holder().clip(contest.clip)
         if clip is None:
             self.out.emit(c.Resume())

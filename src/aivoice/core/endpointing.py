@@ -9,266 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from aivoice.core import lexicon
 from aivoice.core.config import Endpointing
-from aivoice.core.text import NUMBER_WORDS, words
+from aivoice.core.text import words
 
 Completeness = Literal["closed", "open", "loose", "dangling", "spelling"]
 
-# Words after which English wants another: articles, prepositions, conjunctions, possessives, auxiliaries, hesitations.
-_DANGLING = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "my",
-        "your",
-        "his",
-        "her",
-        "our",
-        "their",
-        "this",
-        "these",
-        "those",
-        "some",
-        "any",
-        "every",
-        "each",
-        "another",
-        "and",
-        "or",
-        "but",
-        "so",
-        "because",
-        "if",
-        "when",
-        "while",
-        "that",
-        "which",
-        "who",
-        "whose",
-        "than",
-        "then",
-        "as",
-        "of",
-        "for",
-        "to",
-        "from",
-        "with",
-        "without",
-        "by",
-        "at",
-        "in",
-        "on",
-        "into",
-        "onto",
-        "over",
-        "under",
-        "about",
-        "after",
-        "before",
-        "between",
-        "until",
-        "till",
-        "during",
-        "per",
-        "via",
-        "is",
-        "are",
-        "was",
-        "were",
-        "am",
-        "be",
-        "been",
-        "being",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-        "will",
-        "would",
-        "can",
-        "could",
-        "should",
-        "shall",
-        "may",
-        "might",
-        "must",
-        "i'd",
-        "i'll",
-        "i've",
-        "we'd",
-        "we'll",
-        "we've",
-        "you'd",
-        "it's",
-        "that's",
-        "there's",
-        "i'm",
-        "um",
-        "uh",
-        "er",
-        "erm",
-        "hmm",
-        "uhm",
-        "like",
-        "just",
-        "really",
-        "very",
-        "quite",
-        "pretty",
-        "maybe",
-        "perhaps",
-        "also",
-        "not",
-        "no-one",
-        "its",
-        "i",
-        "we",
-        "he",
-        "she",
-        "they",
-        "what's",
-        "where's",
-        "who's",
-        "how's",
-        "want",
-        "need",
-        "wanna",
-        "gonna",
-        "let's",
-        "try",
-        "trying",
-        "going",
-        "please-could",
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "doctor",
-        "number",
-        "street-number",
-        "next",
-        "last",
-    ]
-)
-# These end a sentence often enough that their being last says little by itself.
-_SOFT_ENDINGS = frozenset(
-    [
-        "that",
-        "this",
-        "those",
-        "these",
-        "some",
-        "any",
-        "next",
-        "last",
-        "like",
-        "just",
-        "about",
-        "in",
-        "on",
-        "over",
-        "i",
-        "is",
-        "are",
-        "do",
-        "have",
-        "can",
-        "will",
-        "to",
-        "not",
-        "one",
-    ]
-)
-_QUESTION_STARTS = [
-    "what",
-    "when",
-    "where",
-    "who",
-    "whose",
-    "which",
-    "how",
-    "why",
-    "is",
-    "are",
-    "was",
-    "were",
-    "do",
-    "does",
-    "did",
-    "can",
-    "could",
-    "will",
-    "would",
-    "should",
-    "have",
-    "has",
-    "may",
-]
-_CLOSERS = frozenset(
-    [
-        "yes",
-        "yeah",
-        "yep",
-        "yup",
-        "no",
-        "nope",
-        "nah",
-        "sure",
-        "okay",
-        "ok",
-        "thanks",
-        "thank",
-        "goodbye",
-        "bye",
-        "correct",
-        "right",
-        "exactly",
-        "perfect",
-        "great",
-        "please",
-        "hello",
-        "hi",
-        "absolutely",
-        "definitely",
-        "cheers",
-    ]
-)
-_CLOSING_PHRASES = (
-    "that's all", "that is all", "that's it", "that's right", "thank you", "thank you very much", "thanks a lot",
-    "that works", "that's fine", "sounds good", "no thanks", "no thank you", "yes please", "that would be great",
-    "never mind", "nothing else", "that's correct", "good bye", "have a good day", "of course", "go ahead",
-)  # fmt: skip
-# Whole texts that are the beginning of a request, however finished their last word sounds.
-_BEGINNINGS = frozenset(
-    {
-        "i was wondering", "i was wondering if you could", "my name", "the thing", "the reason", "i would like",
-        "i'd like", "i need", "i want", "i have", "i'm calling", "i am calling", "can you", "could you", "can i",
-        "could i", "do you", "would you", "is there", "are there", "we have", "i think", "i guess", "you know",
-        "hi my name", "hello my name", "what about", "how about", "tell me", "please tell me", "can you tell me",
-        "could you tell me", "i would prefer", "i'd prefer", "is it possible", "do you know", "do you have",
-    }
-)  # fmt: skip
 _SHORT_ANSWER = 6
+_SHORT_CLOSER = 4
 _NAMED = 4
-_CLAUSE_STARTS = frozenset(
-    {"i", "we", "my", "our", "he", "she", "they", "it", "it's", "i'm", "we're", "there", "there's", "you", "this"}
-    | {"that", "well", "so", "because", "if", "when", "i'd", "i've", "i'll", "we've"}
-)
-_LETTER_NAMES = frozenset("abcdefghijklmnopqrstuvwxyz")
-_OPEN_QUESTIONS = (
-    "can i help",
-    "can i help you",
-    "can i do for you",
-    "may i help you",
-    "i help you today",
-    "anything else",
-)
-_SPELL_MARKERS = frozenset(["at", "dot", "underscore", "dash", "hyphen", "double", "triple", "plus"])
-_DIGIT_WORDS = frozenset(NUMBER_WORDS) | {"hundred", "double", "triple"}
-_EMAIL_ENDINGS = frozenset(["com", "org", "net", "edu", "gov", "uk", "de", "us", "io", "co", "info", "biz"])
 _KNOWN_CALLER = 4
 """Pauses after which a caller's own pace is trusted."""
 _PHONE_DIGITS = 10
@@ -310,7 +59,7 @@ def expectation(agent_text: str) -> Expectation:
         return Expectation("phone")
     if "name" in has:
         return Expectation("name")
-    if " ".join(last).endswith(_OPEN_QUESTIONS):
+    if " ".join(last).endswith(lexicon.OPEN_QUESTIONS):
         return NOTHING
     if last and last[0] in {"is", "are", "shall", "should", "does", "do", "would", "can", "may", "have"}:
         return Expectation("yes_no")
@@ -332,36 +81,46 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return spelling
     if text.rstrip().endswith(("…", "...", ",", "-", "—")):
         return "dangling"
-    if _ends_with_phrase(said) or (said[-1] in _CLOSERS and (len(said) <= 4 or said[-1] in ("please", "thanks"))):
+    if _closes(said):
         return "closed"
-    if expected.kind == "yes_no" and said[0] in _CLOSERS and len(said) <= 3:
+    if expected.kind == "yes_no" and said[0] in lexicon.CLOSERS and len(said) <= 3:
         return "closed"
-    if said[-1] in _DANGLING and not (said[-1] in _SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
+    if said[-1] in lexicon.DANGLING and not (said[-1] in lexicon.SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
         return "dangling"
-    if " ".join(said) in _BEGINNINGS:
+    if " ".join(said) in lexicon.BEGINNINGS:
         return "dangling"
     if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
         return "closed"
-    asked = said[0] in _QUESTION_STARTS and len(said) >= 4
+    asked = said[0] in lexicon.QUESTION_STARTS and len(said) >= 4
     answers = _answers(said, expected)
     return "open" if asked or answers else "loose"
 
 
 def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
     """A short answer, whole as it stands: "the morning", "my name is Ana". A clause that begins may go on."""
+    begins = said[0] in lexicon.CLAUSE_STARTS
     if expected.kind == "name":
-        return said[0] not in _CLAUSE_STARTS or (said[0] in ("my", "it's", "i'm", "this") and len(said) >= _NAMED)
-    return expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER and said[0] not in _CLAUSE_STARTS
+        return not begins or (said[0] in ("my", "it's", "i'm", "this") and len(said) >= _NAMED)
+    return expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER and not begins
+
+
+def _closes(said: tuple[str, ...]) -> bool:
+    """A farewell, a yes, a "please" at the end of a request."""
+    short = len(said) <= _SHORT_CLOSER or said[-1] in ("please", "thanks")
+    return _ends_with_phrase(said) or (said[-1] in lexicon.CLOSERS and short and " ".join(said) != "please")
 
 
 def _ends_with_phrase(said: tuple[str, ...]) -> bool:
     joined = " ".join(said)
-    return any(joined == phrase or joined.endswith(" " + phrase) for phrase in _CLOSING_PHRASES)
+    return any(joined == phrase or joined.endswith(" " + phrase) for phrase in lexicon.CLOSING_PHRASES)
 
 
 def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | None:
     """Piecewise speech: digits, letters, an e-mail address; None where the text is ordinary speech."""
-    digits = _trailing_digits(said)
+    digits, last = _trailing_digits(said), said[-1]
+    giving = not lexicon.GIVING.isdisjoint(said)
+    if last in lexicon.SPELL_MARKERS and len(said) > 1 and last != "at":
+        return "spelling"
     if expected.kind in ("phone", "card"):
         wanted = _PHONE_DIGITS if expected.kind == "phone" else _CARD_DIGITS
         total = _all_digits(said)
@@ -371,23 +130,22 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
             return "spelling"
         return None
     if expected.kind == "email" or "at" in said[1:-1] or any("@" in word for word in said):
-        if any("@" in word and "." in word.split("@")[-1] for word in said[-1:]) or (
-            said[-1] in _EMAIL_ENDINGS and "dot" in said
-        ):
+        written = "@" in last and "." in last.split("@")[-1]
+        if written or (last in lexicon.EMAIL_ENDINGS and "dot" in said):
             return "open"
         if expected.kind == "email" and not _refuses(said):
             return "spelling"
     if expected.kind == "spelling" and not _refuses(said):
         return "spelling" if len(said) <= 1 or len(said[-1]) == 1 else "open"
-    if digits >= 3:
-        return "spelling" if digits < _PHONE_DIGITS else "open"
+    if digits >= 3 or (digits and giving):
+        return "spelling" if digits < (_CARD_DIGITS if "card" in said else _PHONE_DIGITS) else "open"
     letters = 0
     for word in reversed(said):
-        if word in _LETTER_NAMES or word in _SPELL_MARKERS:
+        if word in lexicon.LETTER_NAMES or word in lexicon.SPELL_MARKERS:
             letters += 1
         else:
             break
-    return "spelling" if letters >= 2 else None
+    return "spelling" if letters >= 2 or (letters and giving) else None
 
 
 def _refuses(said: tuple[str, ...]) -> bool:
@@ -399,7 +157,7 @@ def _digits_of(word: str) -> int:
         return len(word)
     if word == "hundred":
         return 2
-    return 1 if word in _DIGIT_WORDS else 0
+    return 1 if word in lexicon.DIGIT_WORDS else 0
 
 
 def _trailing_digits(said: tuple[str, ...]) -> int:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 
 # A word counts as heard once this much of it was played (or all of it, if it is shorter).
 _AUDIBLE = 1_600  # samples of the 16 kHz media clock: 100 ms
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """words: how many source words were heard. boundary: sample at which the word being said began."""
-
-    words: int
-    boundary: int
+_LEFT = 960
+"""So little of a word (60 ms) is not worth saying it again for."""
 
 
-def cut(word_starts: tuple[int, ...], samples: int) -> Cut:
-    """Cut a clip at `samples` played. word_starts: ascending start sample of each source word."""
+def resume_at(word_starts: tuple[int, ...], samples: int) -> int:
+    """Where to go on after silence at `samples`: the start of the word that was cut, or of the next one where (almost)
+    all of it was said. Without word starts: right there."""
+    index = bisect_right(word_starts, samples)
+    if not index or not word_starts:
+        return samples
+    if index < len(word_starts) and word_starts[index] - samples <= _LEFT:
+        return samples
+    return word_starts[index - 1]
+
+
+def cut(word_starts: tuple[int, ...], samples: int) -> int:
+    """How many words of a clip were heard at `samples` played. word_starts: ascending start of each source word."""
     index = bisect_right(word_starts, samples)
     if not index:
-        return Cut(0, 0)
+        return 0
     begun = word_starts[index - 1]
-    if index < len(word_starts):
-        length = word_starts[index] - begun
-        said = samples - begun >= min(_AUDIBLE, max(length - 1, 0))
-    else:
-        said = samples - begun >= _AUDIBLE
-    return Cut(index if said else index - 1, begun)
+    length = word_starts[index] - begun if index < len(word_starts) else _AUDIBLE + 1
+    said = samples - begun >= min(_AUDIBLE, max(length - 1, 0))
+    return index if said else index - 1
 
 
 def mark(heard: str) -> str:

@@ -44,7 +44,7 @@ class Clip:
         if not self.heard:
             return ""
         source = self.text.split()
-        return " ".join(source[: cut(self.words, self.heard).words])
+        return " ".join(source[: cut(self.words, self.heard)])
 
 
 @dataclass(slots=True)
@@ -191,4 +191,4 @@ class Reply:
 
 def _upto(clip: Clip) -> int:
     """A little past the word being said: an echo can lag behind, never run ahead."""
-    return cut(clip.words, clip.reached).words + 2
+    return cut(clip.words, clip.reached) + 2

@@ -11,16 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aivoice.core import commands as c
+from aivoice.core import rules_sound as sound
 from aivoice.core.barge_in import is_backchannel
 from aivoice.core.conversation import Conversation
 from aivoice.core.intents import is_emergency
 from aivoice.core.reply import Reply
+from aivoice.core.rules_sound import MS, NOW
 from aivoice.core.text import same
 from aivoice.core.waterfall import Marks
 
-MS = 1_000
-NOW = 0
-_BACKOFF, _MOST_BACKOFF = 500 * MS, 8
 _PLACE_WAIT = 60 * MS
 """How long playout may take to say where it was silenced (it answers at once)."""
 
@@ -122,16 +121,6 @@ def _settle_contest(talk: Conversation, now: int) -> None:
 # ---------------------------------------------------------------- the caller's turn
 
 
-def _floor_is_free(talk: Conversation) -> bool:
-    """No reply, contest, transfer or goodbye is under way: what the caller says makes a turn."""
-    busy = talk.contest is not None or talk.committed() is not None or talk.transferring is not None
-    return talk.up and not busy and not talk.closing
-
-
-def _may_decide(talk: Conversation) -> bool:
-    return _floor_is_free(talk) and not talk.ears.speaking
-
-
 def _emergency(talk: Conversation) -> int | None:
     """An emergency does not wait for the end of the turn."""
     phrases = talk.config.emergency.phrases
@@ -156,7 +145,7 @@ def _answer_emergency(talk: Conversation, now: int) -> None:
 
 def _turn_end(talk: Conversation) -> int | None:
     ears = talk.ears
-    if not ears.text or not _floor_is_free(talk):
+    if not ears.text or not talk.floor_is_free():
         return None
     if ears.speaking:
         return max(ears.changed_at, ears.started_at) + talk.config.endpointing.stuck * MS
@@ -175,7 +164,7 @@ def _end_turn(talk: Conversation, now: int) -> None:
 def _wordless(talk: Conversation) -> int | None:
     """Voice without words has ended."""
     ears = talk.ears
-    if not _may_decide(talk) or ears.text or not (ears.owed or ears.voiced):
+    if not talk.may_decide() or ears.text or not (ears.owed or ears.voiced):
         return None
     return ears.final_deadline() if ears.owed else NOW
 
@@ -313,101 +302,6 @@ def _nothing_said(talk: Conversation, reply: Reply, now: int) -> None:
         talk.failed_turn("apology", now)
 
 
-# ---------------------------------------------------------------- never dead air
-
-
-def _first_sound(talk: Conversation) -> int | None:
-    """Work is pending and nothing is heard: something must be, before the budget ends."""
-    reply = talk.committed()
-    budget = talk.config.silence
-    if talk.contest is not None or talk.ears.speaking:
-        return None
-    if reply is None:
-        if talk.transferring is None:
-            return None
-        since = max(talk.transferring.since, talk.mouth.quiet_since)
-        return since + (budget.gap - budget.margin) * MS
-    if any((clip.started and not clip.finished) or (clip.cached and not clip.finished) for clip in reply.clips):
-        return None
-    if not any(clip.finished for clip in reply.clips):
-        since = talk.ears.ended_at if reply.text else reply.committed_at
-        return since + (budget.first - budget.margin) * MS
-    return reply.quiet_since + (budget.gap - budget.margin) * MS
-
-
-def _make_sound(talk: Conversation, now: int) -> None:
-    reply = talk.committed()
-    if reply is None:
-        talk.mouth.notice(talk.turn, ("filler.slow",), now)
-    else:
-        talk.mouth.filler(reply, "filler" if not reply.fillers else "filler.slow")
-
-
-def _continuer(talk: Conversation) -> int | None:
-    """The caller pauses in a number or an address, or the recogniser is late: make a sound, do not take the turn."""
-    ears, budget = talk.ears, talk.config.silence
-    if talk.continued or not _may_decide(talk) or not ears.text:
-        return None
-    if ears.completeness() != "spelling" and not ears.stale():
-        return None
-    return ears.ended_at + (budget.first - budget.margin) * MS
-
-
-def _say_continuer(talk: Conversation, now: int) -> None:
-    talk.continued = True
-    guess = talk.speculated()
-    if guess is not None:
-        talk.mouth.discard(guess, "the caller is spelling")
-    talk.mouth.notice(talk.turn, ("filler" if talk.ears.stale() else "continuer",), now)
-
-
-def _untold(talk: Conversation) -> int | None:
-    """A side effect ended after its reply was gone, and nobody is speaking: tell its result."""
-    idle = (
-        talk.up and not talk.ears.active and talk.mouth.reply is None and talk.transferring is None and not talk.closing
-    )
-    return NOW if idle and any(run.outcome for run in talk.untold) else None
-
-
-def _tell(talk: Conversation, now: int) -> None:
-    talk.untold.clear()
-    talk.mouth.answer(talk.turn, "", now, speculative=False, marks=None)
-
-
-def _deaf(talk: Conversation) -> int | None:
-    """The recogniser died: reopen it at once, and after that ever more patiently."""
-    if not talk.deaf_at or talk.closing:
-        return None
-    return talk.deaf_at + min(talk.deaf_count - 1, _MOST_BACKOFF) * _BACKOFF
-
-
-def _listen_again(talk: Conversation, now: int) -> None:
-    """Ask the caller to repeat what was lost; nothing said, nothing lost, until it has failed too often."""
-    lost = talk.ears.active or bool(talk.ears.voiced) or talk.deaf_count > talk.config.patience
-    talk.deaf_at = 0
-    talk.out.emit(c.Listen())
-    if lost and _floor_is_free(talk):
-        talk.ears.forget(talk.heard_end)
-        talk.failed_turn("apology.hearing", now)
-
-
-def _reprompt(talk: Conversation) -> int | None:
-    """Nobody says anything. Voices without words (a television) do not count as somebody for long."""
-    ears = talk.ears
-    if not talk.up or ears.text or ears.owed or talk.mouth.reply or talk.transferring or talk.closing:
-        return None
-    since = max(talk.idle_since, ears.started_at) if ears.speaking else talk.idle_since
-    return since + talk.config.silence.reprompt * MS
-
-
-def _prompt_again(talk: Conversation, now: int) -> None:
-    talk.reprompts += 1
-    if talk.reprompts > talk.config.silence.reprompts:
-        talk.close("goodbye.silent", "silent_caller", now)
-    else:
-        talk.mouth.notice(talk.turn, (f"reprompt.{min(talk.reprompts, 2)}",), now)
-
-
 RULES: tuple[Rule, ...] = (
     Rule("max_call", _max_call, _reach_max_call),
     Rule("goodbye", _goodbye, _hang_up),
@@ -425,9 +319,9 @@ RULES: tuple[Rule, ...] = (
     Rule("next_round", _next_round, _go_on),
     Rule("reply_end", _reply_end, _end_reply),
     Rule("bridge", _bridge, _bridge_tool),
-    Rule("first_sound", _first_sound, _make_sound),
-    Rule("continuer", _continuer, _say_continuer),
-    Rule("untold", _untold, _tell),
-    Rule("deaf", _deaf, _listen_again),
-    Rule("reprompt", _reprompt, _prompt_again),
+    Rule("first_sound", sound.first_sound, sound.make_sound),
+    Rule("continuer", sound.continuer, sound.say_continuer),
+    Rule("untold", sound.untold, sound.tell),
+    Rule("deaf", sound.deaf, sound.listen_again),
+    Rule("reprompt", sound.reprompt, sound.prompt_again),
 )

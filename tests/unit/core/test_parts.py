@@ -11,7 +11,7 @@ from aivoice.core.clauses import ClauseSplitter, ends_sentence
 from aivoice.core.config import Clauses, Endpointing, Target
 from aivoice.core.context import History
 from aivoice.core.endpointing import Expectation, PauseModel, classify, expectation, wait_ms
-from aivoice.core.heard import cut, mark
+from aivoice.core.heard import cut, mark, resume_at
 from aivoice.core.intents import is_emergency, wanted_target, wants_person
 from aivoice.core.prompt import Message, ToolCall
 from aivoice.core.state import ConversationState
@@ -60,6 +60,11 @@ class TestEndpointing:
             ("what are your opening hours on saturday", "open"),
             ("We have two kids.", "closed"),
             ("could you", "dangling"),
+            ("please", "loose"),
+            ("I want to change my phone number.", "closed"),
+            ("the code is seven", "spelling"),
+            ("my e mail is j", "spelling"),
+            ("it's anna dot", "spelling"),
             ("yes please", "closed"),
             ("that's all thanks", "closed"),
             ("i'd like to book a cleaning for", "dangling"),
@@ -201,6 +206,12 @@ class TestClauses:
         assert not ends_sentence("Dr.")
         assert not ends_sentence("")
 
+    def test_a_word_that_ends_its_sentence_waits_for_nothing(self) -> None:
+        assert ClauseSplitter(Clauses()).push("We are open.") == ["We are open."]
+        assert ClauseSplitter(Clauses()).push("It costs 5.") == []
+        pieces = ClauseSplitter(Clauses())
+        assert pieces.push("example") + pieces.push(".") + pieces.push("com ") == []
+
     def test_no_cut_where_the_next_word_changes_how_this_one_is_said(self) -> None:
         assert self.split("You are booked today at 9:30 am with Dr. Brown then.")[0].endswith("9:30 am")
         assert self.split("We would see you on November 24 then.")[0].endswith("24 then.")
@@ -225,21 +236,26 @@ class TestClauses:
 class TestHeard:
     def test_a_word_counts_once_a_tenth_of_a_second_was_played(self) -> None:
         starts = (0, 8_000, 16_000)
-        assert cut(starts, 0).words == 0
-        assert cut(starts, 1_600).words == 1
+        assert cut(starts, 0) == 0
+        assert cut(starts, 1_600) == 1
         assert cut(starts, 8_500) == cut(starts, 8_001)
-        assert cut(starts, 8_500).boundary == 8_000
-        assert cut(starts, 17_600).words == 3
-        assert cut((), 5).words == 0
-        assert cut((100, 200), 198).words == 0
-        assert cut((100, 200), 199).words == 1
+        assert cut(starts, 17_600) == 3
+        assert cut((), 5) == 0
+        assert cut((100, 200), 198) == 0
+        assert cut((100, 200), 199) == 1
+
+    def test_where_to_go_on(self) -> None:
+        starts = (0, 8_000, 16_000)
+        assert resume_at(starts, 9_000) == 8_000
+        assert resume_at(starts, 15_500) == 15_500
+        assert resume_at(starts, 20_000) == 16_000
+        assert resume_at((), 500) == 500
 
     @given(st.lists(st.integers(0, 100_000), max_size=20).map(sorted), st.integers(0, 120_000))
     def test_never_more_than_was_begun(self, starts: list[int], played: int) -> None:
         result = cut(tuple(starts), played)
-        assert result.words <= sum(start <= played for start in starts)
-        assert result.words >= sum(start <= played for start in starts) - 1
-        assert result.boundary <= played
+        begun = sum(start <= played for start in starts)
+        assert begun - 1 <= result <= begun
 
     def test_marks(self) -> None:
         assert mark("we are open") == "[interrupted while saying: we are open…]"
