@@ -22,7 +22,7 @@ from aivoice.api.serving import serve_http
 from aivoice.audio.frames import FRAME_BYTES
 from aivoice.audio.wav import frames_of, iter_wav
 from aivoice.cli.live import LiveCall, legend
-from aivoice.cli.output import console, print_json
+from aivoice.cli.output import console, make_folder, print_json
 from aivoice.cli.running import run
 from aivoice.errors import VoiceError
 from aivoice.hosting.caller import AUDIBLE_DBFS, Caller, Ears, Reaction, speak_lines
@@ -56,6 +56,7 @@ def call_command(business: Path | None, *, audio: Path | None, script: Path | No
     path = business or example_files()[0]
     frames = None if audio is None else _frames(audio)
     spoken = None if audio is not None else load_script(script or path.parent / SCRIPT)
+    make_folder(out)
     screen = Console(quiet=True) if as_json else console()
     outcome = run(_call(path, frames, spoken, out, screen))
     if as_json:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from aivoice.errors import VoiceError
+from aivoice.errors import InputError, VoiceError
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -37,3 +39,13 @@ def report(error: VoiceError, *, as_json: bool) -> None:
     err = Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
     for line in lines:
         err.print(Text.assemble(("error: ", "bold red"), line))
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for calls' files. Raises InputError where nothing can be written: before anything is loaded."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}; choose another folder with --out", stage="cli") from None

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from aivoice.api.desk import CallDesk
 from aivoice.api.serving import check_free, serve_http
-from aivoice.cli.output import console
+from aivoice.cli.output import console, make_folder
 from aivoice.cli.running import run
 from aivoice.hosting.calls import Calls
 from aivoice.hosting.house import example_files, open_house
@@ -20,6 +20,7 @@ from aivoice.hosting.house import example_files, open_house
 def serve_command(businesses: list[Path], *, host: str, port: int, lines: int, out: Path) -> None:
     """Runs until Ctrl-C or SIGTERM; live calls are then ended politely and their files are whole."""
     check_free(host, port)
+    make_folder(out)
     run(_serve(businesses or example_files(), host, port, lines, out))
 
 

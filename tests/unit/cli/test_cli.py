@@ -62,6 +62,8 @@ MISTAKES = {
     "no such recording": (["call", "--audio", "nothing.wav"], "nothing.wav"),
     "not a recording": (["call", "--audio", str(ROOT / "Makefile")], "Makefile"),
     "no such script": (["call", "--script", "nothing.yaml"], "nothing.yaml"),
+    "a folder that is a file": (["call", "--out", str(ROOT / "Makefile")], "--out"),
+    "a folder below a file": (["serve", "--port", "0", "--out", str(ROOT / "Makefile" / "calls")], "--out"),
     "no calls": (["simulate", "--calls", "0"], "--calls"),
 }
 
