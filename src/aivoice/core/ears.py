@@ -92,6 +92,13 @@ class Ears:
         self.interim, self.owed, self.voiced, self.score = "", False, 0, None
         self.deaf_until = max(self.deaf_until, position)
 
+    def silent_from(self) -> int:
+        """When the caller fell silent, in µs, or will count as silent: a VAD that hears voices while the words stand
+        still hears a television, or is stuck."""
+        if not self.speaking:
+            return self.ended_at
+        return max(self.changed_at, self.started_at) + self.settings.stuck * 1_000
+
     def completeness(self) -> Completeness:
         return classify(self.text, self.expected, full_stops=self.settings.full_stops)
 

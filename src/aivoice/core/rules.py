@@ -148,7 +148,7 @@ def _turn_end(talk: Conversation) -> int | None:
     if not ears.text or not talk.floor_is_free():
         return None
     if ears.speaking:
-        return max(ears.changed_at, ears.started_at) + talk.config.endpointing.stuck * MS
+        return ears.silent_from()
     due = talk.ears.waits()[0]
     return max(due, talk.ears.final_deadline()) if talk.ears.owed else due
 
@@ -236,9 +236,9 @@ def _waiting_side_effects(reply: Reply) -> bool:
 
 def _side_effects(talk: Conversation) -> int | None:
     reply = talk.committed()
-    if reply is None or talk.ears.speaking or talk.contest is not None or not _waiting_side_effects(reply):
+    if reply is None or talk.contest is not None or not _waiting_side_effects(reply):
         return None
-    return max(reply.committed_at, talk.ears.ended_at) + talk.config.tool_rules.quiet * MS
+    return max(reply.committed_at, talk.ears.silent_from()) + talk.config.tool_rules.quiet * MS
 
 
 def _start_side_effects(talk: Conversation, now: int) -> None:

@@ -14,19 +14,20 @@ def first_sound(talk: Conversation) -> int | None:
     """Work is pending and nothing is heard: something must be, before the budget ends."""
     reply = talk.committed()
     budget = talk.config.silence
-    if talk.contest is not None or talk.ears.speaking:
+    if talk.contest is not None:
         return None
+    hushed = talk.ears.silent_from() if talk.ears.speaking else 0
     if reply is None:
         if talk.transferring is None:
             return None
-        since = max(talk.transferring.since, talk.mouth.quiet_since)
+        since = max(talk.transferring.since, talk.mouth.quiet_since, hushed)
         return since + (budget.gap - budget.margin) * MS
     if any((clip.started and not clip.finished) or (clip.cached and not clip.finished) for clip in reply.clips):
         return None
     if not any(clip.finished for clip in reply.clips):
         since = talk.ears.ended_at if reply.text else reply.committed_at
-        return since + (budget.first - budget.margin) * MS
-    return reply.quiet_since + (budget.gap - budget.margin) * MS
+        return max(since, hushed) + (budget.first - budget.margin) * MS
+    return max(reply.quiet_since, hushed) + (budget.gap - budget.margin) * MS
 
 
 def make_sound(talk: Conversation, now: int) -> None:

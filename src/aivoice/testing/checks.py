@@ -107,8 +107,10 @@ class SideEffects:
     """3: a side effect runs only for a committed reply, after 300 ms of quiet, once a key, and is never cancelled."""
 
     QUIET_US = 300 * MS
+    STUCK_US = 2_500 * MS
 
     def __init__(self) -> None:
+        self._voice_at = 0
         self._decided: dict[int, int] = {}
         self._speculative: set[int] = set()
         self._keys: set[str] = set()
@@ -119,7 +121,9 @@ class SideEffects:
     def feed(self, at: int, item: Item) -> Iterable[Violation]:
         match item:
             case e.SpeechStarted():
-                self._speaking = True
+                self._speaking, self._voice_at = True, at
+            case e.Heard(text=text) if text:
+                self._voice_at = at
             case e.SpeechEnded(at=ended):
                 self._speaking, self._quiet_since = False, ended
             case c.TurnEnded(turn=turn):
@@ -140,7 +144,8 @@ class SideEffects:
             yield Violation(3, at, f"a side effect of turn {item.turn} runs before the turn was decided")
         elif at - self._decided[item.turn] < 0:
             yield Violation(3, at, "a side effect runs before its turn's decision")
-        if self._speaking:
+        # A VAD that hears voices while the words stand still hears a television, or is stuck.
+        if self._speaking and at - self._voice_at < self.STUCK_US:
             yield Violation(3, at, "a side effect starts while the caller speaks")
         elif at - self._quiet_since < self.QUIET_US:
             yield Violation(3, at, f"a side effect starts after {(at - self._quiet_since) // MS} ms of silence")

@@ -386,6 +386,16 @@ class TestTools:
         results = [message.text for message in toy.of(c.Generate)[-1].request.messages if message.role == "tool"]
         assert results == ['{"ok":true}', '{"ok":true}']
 
+    def test_a_stuck_vad_does_not_keep_a_booking_waiting_for_ever(self) -> None:
+        toy = call(TOOLS)
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        toy.feed(e.Heard("interim", "book it for monday, yes please", 0, toy.position))
+        toy.pass_time(2_600)
+        toy.generate(tools=(("t1", "book", "{}"),))
+        assert not toy.of(c.RunTool)
+        toy.pass_time(3_000)
+        assert toy.of(c.RunTool)
+
     def test_the_same_booking_asked_for_again_shares_the_first_outcome(self) -> None:
         toy = call(TOOLS)
         toy.voice("book it for monday, yes please")

@@ -46,7 +46,7 @@ class Conversations(RuleBasedStateMachine):
         self.toy.feed(e.Answered("2026-11-24T10:00:00-05:00", "America/New_York"))
         self.toy.feed(e.MediaUp())
         self.seen = 0
-        self.speaking = False
+        self.speaking, self.spoke_at = False, 0
         self.committed: dict[int, int] = {}
         self.keys: set[str] = set()
 
@@ -60,7 +60,7 @@ class Conversations(RuleBasedStateMachine):
     @rule()
     def start_speaking(self) -> None:
         if not self.toy.finished:
-            self.speaking = True
+            self.speaking, self.spoke_at = True, self.toy.now
             self.toy.feed(e.SpeechStarted(self.toy.position, self.toy.now * 1_000))
 
     @precondition(lambda self: self.speaking)
@@ -153,7 +153,7 @@ class Conversations(RuleBasedStateMachine):
         if isinstance(command, c.RunTool) and command.side_effects:
             assert command.turn in self.committed, "a side effect for a turn that was not decided"
             assert now - self.committed[command.turn] >= 300
-            assert not self.speaking
+            assert not self.speaking or now - self.spoke_at >= 2_500
             assert command.key not in self.keys, "a side effect ran twice"
             self.keys.add(command.key)
 
