@@ -131,7 +131,7 @@ class _SttStream(stt.RecognizeStream):
         if heard.kind == "interim":
             early = self._plugin.speculation == "interims" or (self._plugin.speculation == "early" and heard.full)
             kind = stt.SpeechEventType.PREFLIGHT_TRANSCRIPT if early else stt.SpeechEventType.INTERIM_TRANSCRIPT
-        data = stt.SpeechData(language="en", text=heard.text, confidence=1.0)
+        data = stt.SpeechData(language="en", text=heard.formatted or heard.text, confidence=1.0)
         with contextlib.suppress(Exception):
             self._event_ch.send_nowait(stt.SpeechEvent(type=kind, alternatives=[data]))
 

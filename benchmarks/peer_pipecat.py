@@ -140,7 +140,7 @@ class FixedStt(EagerEndOfTurnSTTServiceMixin, STTService):
             now = time_now_iso8601()
             if heard.kind == "interim":
                 if self._eager and heard.full:
-                    await self._push_eager_end_of_turn(heard.text, user_id="caller")
+                    await self._push_eager_end_of_turn(heard.formatted or heard.text, user_id="caller")
                 else:
                     await self.push_frame(InterimTranscriptionFrame(heard.text, "caller", now))
                 continue

@@ -150,6 +150,7 @@ class VoiceActivityModel:
 class Heard:
     """A transcript of the words since the last final. `full`: the interim 150 ms after the last voiced frame.
 
+    formatted: of a full interim, the same words with the final's format (what early ends of turn come with).
     first_frame, last_frame: where its speech lies, counted in frames since the recogniser was opened.
     """
 
@@ -158,6 +159,7 @@ class Heard:
     first_frame: int
     last_frame: int
     full: bool = False
+    formatted: str = ""
 
 
 @dataclass(slots=True)
@@ -236,7 +238,8 @@ class RecogniserModel:
             if segment.last_voiced + FULL_INTERIM_S <= now:
                 segment.full_sent = True
                 if text := self._text(segment, segment.last_ms + FRAME_MS, final=False):
-                    out.append(Heard("interim", text, segment.first_frame, segment.last_frame, full=True))
+                    whole = self._format(segment, text)
+                    out.append(Heard("interim", text, segment.first_frame, segment.last_frame, True, whole))
         while self._closed and self._closed[0].last_voiced + FINAL_S <= now:
             done = self._closed.pop(0)
             text = self._text(done, done.last_ms + FRAME_MS, final=True)
@@ -252,11 +255,16 @@ class RecogniserModel:
         while last < len(shown) and shown[last].end_ms <= known_ms + 0.5:
             last += 1
         text = " ".join(word.text for word in shown[segment.first_word : last])
-        if not final or not text:
-            return text
+        return self._format(segment, text) if final and text else text
+
+    @staticmethod
+    def _format(segment: _Segment, text: str) -> str:
+        """A capital at the start of the utterance, its mark where it is or could be over."""
+        utterance = segment.utterance
+        last = segment.first_word + len(text.split())
         if segment.first_word == 0:
             text = text[0].upper() + text[1:]
-        return text + utterance.mark if last == len(shown) or last in utterance.could_end else text
+        return text + utterance.mark if last == len(utterance.words) or last in utterance.could_end else text
 
 
 # ---------------------------------------------------------------- the reply
