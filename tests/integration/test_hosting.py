@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +22,7 @@ from aivoice.engine.cascade import LlmCascade
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade
+from aivoice.engine.disk import DiskError
 from aivoice.engine.replay import Same, read_file, replay
 from aivoice.engine.session import Providers
 from aivoice.hosting.calls import Calls, Hosted
@@ -150,6 +153,23 @@ def test_a_call_that_cannot_keep_files_is_refused_before_it_begins(tmp_path: Pat
             assert getattr(caught.value, "code", "") == "disk_failed"
 
     run_virtual(scenario())
+
+
+def test_a_call_whose_recording_cannot_be_kept_leaves_no_journal_open(tmp_path: Path) -> None:
+    (tmp_path / "recording.wav").mkdir()
+
+    async def scenario() -> None:
+        async with hosted_calls(tmp_path) as (calls, _):
+            leg = MemoryTransport(caller(), pacer=calls.pacer)
+            with pytest.raises(DiskError, match="Is a directory"):
+                calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub())
+
+    run_virtual(scenario())
+    assert not (tmp_path / "journal.jsonl").exists()
+    until = time.monotonic() + 5
+    while any(thread.name == "aivoice-disk" for thread in threading.enumerate()):
+        assert time.monotonic() < until, "the journal's file was never closed"
+        time.sleep(0.02)
 
 
 def test_without_files_a_call_takes_place_all_the_same(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Mapping
 from importlib.resources import as_file, files
@@ -17,6 +18,8 @@ from aiohttp import hdrs, web
 
 from aivoice.api.desk import CallDesk, CallInfo, NoSuchCallError
 from aivoice.api.problems import Handler, Problem, problems
+
+log = logging.getLogger(__name__)
 
 DESK: web.AppKey[CallDesk] = web.AppKey("desk", CallDesk)
 HOSTS: web.AppKey[frozenset[str]] = web.AppKey("hosts", frozenset)
@@ -187,7 +190,14 @@ async def _file(request: web.Request) -> web.StreamResponse:
     live = any(info.id == call_id and info.live for info in desk.calls())
     if live:
         raise Problem(409, "The call is still going on; its files are whole when it has ended.", code="call_live")
-    if not await asyncio.to_thread(path.is_file):
+    try:
+        there = await asyncio.to_thread(path.is_file)
+    except OSError as error:
+        log.warning("%s cannot be read: %s", path, error.strerror)
+        raise Problem(
+            503, f"The server cannot read {name}: its log says why; mend that and ask again.", code="disk_failed"
+        ) from None
+    if not there:
         raise NoSuchCallError(f"There is no {name} of such a call.", code="file_missing")
     headers = {hdrs.CONTENT_TYPE: FILES[name] + ("; charset=utf-8" if not name.endswith(".wav") else "")}
     return web.FileResponse(path, headers=headers)

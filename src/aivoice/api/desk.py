@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from aivoice.api.hub import CallHub
+from aivoice.engine.disk import DiskError
 from aivoice.errors import CapacityError, InputError, VoiceError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,22 @@ class NoSuchCallError(VoiceError):
     """The call is not known, or not live any more."""
 
     code, stage, status = "call_unknown", "api", 404
+
+
+class NoFilesError(VoiceError):
+    """The disk refuses a call's files, so the call is not begun. Where they lie is told to the log alone."""
+
+    stage, retryable = "api", True
+
+    def __init__(self, cause: DiskError) -> None:
+        full = cause.code == "disk_full"
+        super().__init__(
+            "The server has no space left for a call's files: free some or choose another --out, then call again."
+            if full
+            else "The server cannot write a call's files: its log says why; mend that and call again.",
+            code=cause.code,
+        )
+        self.status = cause.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +171,7 @@ class CallDesk:
         return info, info.call
 
     async def start(self, offer_sdp: str, business_id: str = "") -> CallInfo:
-        """Answer an offer. Raises CapacityError, InputError (offer or business), or what the factory raises.
+        """Answer an offer. Raises CapacityError, InputError (offer, business), NoFilesError, or what the factory raises.
 
         Cancelled half-way (the client vanished), the call is ended and the slot free again.
         """
@@ -168,13 +185,16 @@ class CallDesk:
         call_id = self._new_id(started)
         info = CallInfo(call_id, business, started, self.directory / call_id, CallHub(business.clips))
         try:
-            await asyncio.to_thread(info.directory.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(_make_folder, info.directory)
             info.call = await self._factory.start(
                 offer_sdp, call_id=call_id, business=business, directory=info.directory, hub=info.hub
             )
-        except BaseException:
+        except BaseException as error:
             self._taken -= 1
             _remove_if_empty(info.directory)
+            if isinstance(error, DiskError):
+                log.warning("call %s was refused: %s", call_id, error)
+                raise NoFilesError(error) from error
             raise
         if not self._open:  # the server began to shut down meanwhile: nobody would watch this call
             self._taken -= 1
@@ -228,6 +248,13 @@ class CallDesk:
 def _new_id(started: datetime) -> str:
     """Sorts by time, unique by chance: ``20261122-201530-9f31c2``."""
     return f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _make_folder(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError.of(str(directory), error, "free space, or start the server with another --out") from None
 
 
 def _remove_if_empty(directory: Path) -> None:

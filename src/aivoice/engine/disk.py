@@ -10,11 +10,13 @@ lives while there is a spool. Policy
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import threading
 import time
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self
 
 from aivoice.errors import VoiceError
 
@@ -26,10 +28,21 @@ CLOSE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class DiskError(VoiceError):
-    """A call's file could not be written."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-    code, stage = "disk_failed", "disk"
+
+class DiskError(VoiceError):
+    """A call's file could not be written: ``disk_full`` where space is what lacks, ``disk_failed`` otherwise."""
+
+    code, stage, status = "disk_failed", "disk", 503
+
+    @classmethod
+    def of(cls, label: str, error: OSError, advice: str) -> Self:
+        """label: the file or folder. advice: what to do about it."""
+        made = cls(f"{label}: {error.strerror or 'cannot be written'}; {advice}")
+        if error.errno in _FULL:
+            made.code, made.status = "disk_full", 507
+        return made
 
 
 class Spool(Protocol):
@@ -105,12 +118,19 @@ class DiskWriter:
             if end is not None:
                 end()
         if entry.failed is not None:
-            reason = entry.failed.strerror or "could not be written"
-            raise DiskError(f"{spool.label}: {reason}; free space or choose another folder with --out")
+            raise DiskError.of(spool.label, entry.failed, "free space or choose another folder with --out")
         with self._lock:
             over = self._thread is not thread
         if over and thread is not None:
             thread.join(CLOSE_S)
+
+    def abandon(self, spool: Spool) -> None:
+        """Shut the file of a call that never began. Does not wait: the thread does it within its interval."""
+        with self._lock:
+            entry = self._entries.get(id(spool))
+            if entry is not None:
+                entry.closing = True
+        self._wake.set()
 
     # ------------------------------------------------------------ the thread
 
@@ -172,6 +192,29 @@ class DiskWriter:
 def _resolve(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def create_file(path: Path, first: bytes, access: int = os.O_WRONLY) -> int:
+    """The descriptor of a new or emptied file that begins with `first`, its offset behind it.
+
+    access: os.O_WRONLY or os.O_RDWR. Raises DiskError; nothing stays open then.
+    """
+    descriptor = -1
+    try:
+        descriptor = os.open(path, access | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        write_all(descriptor, first)
+    except OSError as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+        raise DiskError.of(str(path), error, "choose another folder with --out") from None
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """os.write may write less than it was given. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def sync_file(descriptor: int) -> None:

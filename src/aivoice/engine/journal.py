@@ -33,7 +33,7 @@ from aivoice.core.config import CallConfig
 from aivoice.core.events import Event
 from aivoice.core.prompt import GenerationRequest
 from aivoice.engine.codec import EVENTS, encode
-from aivoice.engine.disk import DiskError, DiskWriter, shared_writer, sync_file
+from aivoice.engine.disk import DiskWriter, create_file, shared_writer, sync_file, write_all
 
 VERSION: Final = 1
 QUEUE_RECORDS = 50_000
@@ -189,13 +189,7 @@ class FileJournal:
         self._lost = 0
         self._closed = False
         self._writer = writer or shared_writer()
-        header = self._encoder.header(call_id, config)
-        try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            _write_all(self._file, header.encode())
-        except OSError as error:
-            reason = error.strerror or "cannot be created"
-            raise DiskError(f"{path}: {reason}; choose another folder with --out") from None
+        self._file = create_file(path, self._encoder.header(call_id, config).encode())
         self._writer.add(self)
 
     def event(self, at_us: int, event: Event) -> None:
@@ -215,6 +209,11 @@ class FileJournal:
             self._add((at_us, "end", True))
             self._closed = True
         await self._writer.close(self)
+
+    def abandon(self) -> None:
+        """Close the file of a call that never began, soon and without waiting."""
+        self._closed = True
+        self._writer.abandon(self)
 
     def _add(self, record: Record) -> None:
         if self._closed:
@@ -238,7 +237,7 @@ class FileJournal:
         lines: list[str] = []
         for record in batch:
             lines.extend(self._encoder.lines(record))
-        _write_all(self._file, "".join(lines).encode())
+        write_all(self._file, "".join(lines).encode())
         return True
 
     def sync(self) -> None:
@@ -246,10 +245,3 @@ class FileJournal:
 
     def shut(self) -> None:
         os.close(self._file)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    """os.write may write less than it was given."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

@@ -19,7 +19,7 @@ from typing import Final, Literal
 import numpy as np
 
 from aivoice.audio.frames import SAMPLE_RATE
-from aivoice.engine.disk import DiskError, DiskWriter, shared_writer, sync_file
+from aivoice.engine.disk import DiskWriter, create_file, shared_writer, sync_file
 
 Channel = Literal["caller", "agent"]
 
@@ -56,12 +56,7 @@ class Recorder:
         self._closed = False
         self._length = 0
         self._writer = writer or shared_writer()
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            os.pwrite(self._file, wav_header(0), 0)
-        except OSError as error:
-            reason = error.strerror or "cannot be created"
-            raise DiskError(f"{path}: {reason}; choose another folder with --out") from None
+        self._file = create_file(path, wav_header(0), os.O_RDWR)
         self._writer.add(self)
 
     def write(self, channel: Channel, position: int, pcm: bytes) -> None:

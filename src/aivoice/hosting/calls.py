@@ -198,7 +198,12 @@ class _Files:
     def __init__(self, directory: Path, call_id: str, hosted: Hosted) -> None:
         self._directory, self._call_id, self._business = directory, call_id, hosted.business.name
         self.journal = FileJournal(directory / JOURNAL, call_id, hosted.config)
-        self.recorder = Recorder(directory / RECORDING)
+        try:
+            self.recorder = Recorder(directory / RECORDING)
+        except DiskError:
+            self.journal.abandon()
+            (directory / JOURNAL).unlink(missing_ok=True)
+            raise
 
     async def close(self, hub: CallHub) -> None:
         """Finish them. A disk that fails is logged: the call has ended all the same."""
