@@ -1,4 +1,4 @@
-"""`python -m benchmarks [peers | sweep | media] …`: the benchmarks of this checkout.
+"""`python -m benchmarks [peers | sweep | media | embedded] …`: the benchmarks of this checkout.
 
 With no name: the peers. ``--quick``: samples of all. ``--prove``: all in full, written into docs/benchmarks.md.
 """
@@ -6,27 +6,30 @@ With no name: the peers. ``--quick``: samples of all. ``--prove``: all in full, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import media, peers, sweep
+from benchmarks import embedded_calls, media, peers, sweep
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+PARTS: dict[str, Callable[[list[str]], int]] = {
+    "media": media.main,
+    "embedded": embedded_calls.main,
+    "sweep": sweep.main,
+    "peers": peers.main,
+}
+"""In the order in which they run one after another."""
 
 
 def main(arguments: list[str]) -> int:
     """Exit status: the highest; each part runs whatever became of the others."""
-    if arguments[:1] == ["peers"]:
-        return peers.main(arguments[1:])
-    if arguments[:1] == ["sweep"]:
-        return sweep.main(arguments[1:])
-    if arguments[:1] == ["media"]:
-        return media.main(arguments[1:])
+    if arguments and arguments[0] in PARTS:
+        return PARTS[arguments[0]](arguments[1:])
     if "--prove" in arguments:
         rest = [argument for argument in arguments if argument != "--prove"]
-        docs = ["--docs", str(DOCS), *rest]
-        return max(media.main(docs), sweep.main(docs), peers.main(docs))
+        return max([part(["--docs", str(DOCS), *rest]) for part in PARTS.values()])
     if arguments == ["--quick"]:
-        return max(media.main(arguments), sweep.main(arguments), peers.main(arguments))
+        return max([part(arguments) for part in PARTS.values()])
     return peers.main(arguments)
 
 
