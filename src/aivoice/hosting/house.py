@@ -13,12 +13,14 @@ import aiohttp
 
 from aivoice import __version__
 from aivoice.api.desk import BusinessInfo
+from aivoice.business.key_terms import key_terms
 from aivoice.business.load import load_business
 from aivoice.business.local_service import Clock, local_service
 from aivoice.business.message_log import MessageLog
 from aivoice.business.model import Business
 from aivoice.business.speakable import speakable
 from aivoice.business.tools import BusinessTools
+from aivoice.core.config import CallConfig
 from aivoice.engine.breaker import BreakerRules
 from aivoice.engine.cascade import LlmCascade
 from aivoice.engine.cascade_stt import SttCascade
@@ -35,7 +37,6 @@ from aivoice.providers.ports import Embedder
 from aivoice.providers.receptionist import Receptionist
 
 Progress = Callable[[str], None]
-MOST_KEY_TERMS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,10 @@ async def host_business(
         ),
     )
     config = replace(business.call_config(), retrieval=True, tts_streams_text=providers.tts.streams_text)
-    # Whisper ends everything with a full stop, also what was cut off by a pause.
-    config = replace(config, endpointing=replace(config.endpointing, full_stops=False))
     return Hosted(
         id=identity,
         business=business,
-        config=config,
+        config=with_whisper(config),
         providers=providers,
         clips=clips,
         tools=tools,
@@ -143,11 +142,10 @@ async def host_business(
     )
 
 
-def key_terms(business: Business) -> tuple[str, ...]:
-    """Words that recognition should favour: the name, what is sold, whom callers ask for. In the file's order."""
-    terms = [business.name, *(price.item for price in business.prices), *(item.name for item in business.transfers)]
-    terms.extend(business.lexicon)
-    return tuple(dict.fromkeys(terms))[:MOST_KEY_TERMS]
+def with_whisper(config: CallConfig) -> CallConfig:
+    """What a call by the embedded ears is decided by. Whisper ends everything with a full stop, also what a pause cut
+    off, so a statement is waited for as long as callers pause (ADR 0040)."""
+    return replace(config, endpointing=replace(config.endpointing, full_stops=False))
 
 
 def _identity(business: Business, taken: Mapping[str, Hosted]) -> str:

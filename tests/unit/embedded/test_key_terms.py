@@ -63,3 +63,21 @@ def test_any_text_and_any_terms_are_survived_and_a_second_time_changes_nothing(t
 
 def test_no_terms_no_changes() -> None:
     assert KeyTerms(()).correct("Hello, there.") == "Hello, there."
+
+
+SOLD = KeyTerms(["Northside Dental", "cleaning", "check-up", "night guard", "Deep cleaning", "Teeth whitening", "PEX"])
+
+
+@pytest.mark.parametrize(
+    ("heard", "meant"),
+    [
+        ("How much is cleening?", "How much is cleaning?"),
+        ("How much is a deep cleening?", "How much is a deep cleaning?"),
+        ("Cleening, please.", "Cleaning, please."),
+        ("I need a nightguard", "I need a night guard"),
+        ("what does teethe whitening cost", "what does teeth whitening cost"),
+        ("North side Dental?", "Northside Dental?"),
+    ],
+)
+def test_what_is_sold_keeps_the_case_it_was_heard_in(heard: str, meant: str) -> None:
+    assert SOLD.correct(heard) == meant

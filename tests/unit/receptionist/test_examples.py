@@ -268,3 +268,27 @@ def test_the_scripted_caller_gets_a_booking_on_any_day(
         tool = "book_appointment" if name == "northside-dental" else "book_visit"
         assert len(call.made(tool)) == 1, "\n".join(f"{m.role}: {m.text}" for m in call.messages)
         assert call.calls[-1] == ("end_call", {})
+
+
+def test_what_holds_every_week_comes_before_the_day_that_differs(
+    dental: Callable[..., Dialogue], plumber: Callable[..., Dialogue]
+) -> None:
+    fridays = dental().say("Are you open on Fridays?")
+    assert fridays.startswith("Yes, on Fridays we're open from 8 am to 1 pm. But on Friday, November 27th")
+    assert "closed" in fridays.split(". ")[1]
+    assert dental().say("What time do you close on Thursdays?").startswith("On Thursdays we close at 5 pm. But")
+    assert dental().say("Are you open every Wednesday?") == "Yes, on Wednesdays we're open from 8 am to 5 pm."
+    assert dental().say("Are you closed on Sundays?") == "Yes, we're closed on Sundays."
+    both = dental().say("Do you open on Mondays and Saturdays?")
+    assert both == "Yes, on Mondays we're open from 8 am to 5 pm. We're closed on Saturdays."
+    assert plumber().say("are you open at two pm on saturdays").startswith("No, not at 2 pm; on Saturdays we're open")
+    assert dental().say("Are you open on Friday?").startswith("No, we're closed on the day after Thanksgiving")
+
+
+@pytest.mark.parametrize("wish", ["I'd like to book a cleaning.", "I want to leave a message."])
+def test_a_name_and_a_number_are_two_questions(dental: Callable[[], Dialogue], wish: str) -> None:
+    call = dental()
+    asked = [call.say(turn) for turn in (wish, "tomorrow", "the first one", "Anna Bell", "555 010 4477")]
+    questions = [sentence for reply in asked for sentence in re.findall(r"[^.?!]*\?", reply)]
+    assert any("name" in question for question in questions)
+    assert not any("name" in question and "phone" in question for question in questions)

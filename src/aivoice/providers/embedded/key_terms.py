@@ -60,7 +60,7 @@ class KeyTerms:
         self._terms = sorted(found.values(), key=lambda term: -len(term.letters))
 
     def correct(self, text: str) -> str:
-        """The text with the terms in it spelled right; everything else as it was."""
+        """The text with the terms in it spelled right; everything else, and the case of what is no name, as it was."""
         for term in self._terms:
             text = _correct(text, term)
         return text
@@ -68,6 +68,9 @@ class KeyTerms:
 
 def _term(words: Sequence[str]) -> _Term:
     letters = _letters(words)
+    own = [word for word in words if word[0].isupper() or any(letter.isupper() for letter in word[1:])]
+    if len(words) > 1 and own == [words[0]] and not any(letter.isupper() for letter in words[0][1:]):
+        words = [words[0].lower(), *words[1:]]  # "Deep cleaning": the capital is its line's
     return _Term(" ".join(words), letters, _sound(letters), len(words), all(word[0].isupper() for word in words))
 
 
@@ -83,8 +86,16 @@ def _correct(text: str, term: _Term) -> str:
                 continue
             if _letters(_WORD.findall(said)) == term.letters and count == term.words:
                 break  # it is right but for case and titles, which are a matter of taste
-            return text[:start] + term.text + _correct(text[end:], term)
+            return text[:start] + _cased(term, said) + _correct(text[end:], term)
     return text
+
+
+def _cased(term: _Term, said: str) -> str:
+    """A name as the business writes it; another word with the capital, or none, that the recogniser heard it with."""
+    if term.name:
+        return term.text
+    first = term.text[:1].upper() if said[:1].isupper() else term.text[:1]
+    return first + term.text[1:]
 
 
 def _matches(words: Sequence[str], term: _Term) -> bool:

@@ -10,7 +10,7 @@ from aivoice.providers.receptionist.schema import Field, Kind, Shape
 from aivoice.providers.receptionist.text import content, has, plain, sentences
 
 WHEN = ("What day and time would you like?", "When would suit you best?")
-NAME_AND_PHONE = ("May I have your name and phone number?", "Could you give me your name and a phone number?")
+_NAME_AND_PHONE = re.compile(r"\b(your|the|a) (full )?name and (your |a |the |best )*(phone|telephone|number|mobile)\b")
 
 _CUES: dict[Kind, str] = {
     "name": r"\b(name|who)\b",
@@ -33,7 +33,7 @@ def asked_in(shape: Shape, values: Values, heard: str) -> tuple[str, ...]:
     own = [item.name for item in shape.fields if any(has(said, wording) for wording in item.questions)]
     if any(has(said, wording) for wording in WHEN):
         own += [item.name for item in shape.fields if item.kind in ("date", "time", "datetime") and not item.past_ok]
-    if any(has(said, wording) for wording in NAME_AND_PHONE):
+    if _NAME_AND_PHONE.search(said):  # a model may ask so; this receptionist asks one thing at a time
         own += [item.name for item in shape.fields if item.kind in ("name", "phone")]
     if own:
         return tuple(dict.fromkeys(name for name in own if name not in values)) or tuple(dict.fromkeys(own))

@@ -11,6 +11,7 @@ from aivoice.providers.receptionist.facts import Facts, time_in
 from aivoice.providers.receptionist.holidays import holiday
 from aivoice.providers.receptionist.moments import spoken_day, spoken_time
 from aivoice.providers.receptionist.text import listed, plain
+from aivoice.providers.receptionist.weekly import WEEKDAYS, Asked, spans_said, usual_and_near, weekdays_meant
 
 
 def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
@@ -18,7 +19,6 @@ def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
     if not facts.known:
         return ""
     said = plain(text)
-    days = _days_meant(text, now.date(), facts)
     times = [hit.value.time for hit in find.times(text, False) if hit.value.time is not None]
     ends = bool(re.search(r"\b(until|till|til|close|closes|closing|how late|shut)\b", said))
     starts = bool(
@@ -29,6 +29,12 @@ def hours_answer(text: str, now: dt.datetime, facts: Facts) -> str:
         )
     )
     current = bool(re.search(r"\b(now|right now|currently|still|at the moment)\b", said))
+    weekdays = weekdays_meant(said)
+    if weekdays and not holiday(said, now.date(), facts):
+        shut = bool(re.search(r"\bclosed\b", said)) and not re.search(r"\bopen\b", said)
+        asked = Asked(ends and not starts, starts and not ends, shut, times[0] if times else None)
+        return usual_and_near(weekdays, asked, now.date(), facts)
+    days = _days_meant(text, now.date(), facts)
     if not days and (current or (times and not re.search(r"\bhours\b", said))):
         days = ((now.date(), ""),)
     if (
@@ -84,13 +90,6 @@ def day_label(day: dt.date, today: dt.date, name: str = "") -> str:
     if ahead in (0, 1):
         return "today" if ahead == 0 else "tomorrow"
     return f"on {day:%A}" if 0 < ahead < 7 else f"on {spoken_day(day, today.year)}"
-
-
-def spans_said(spans: tuple[Span, ...]) -> str:
-    """ "8 am to 5 pm", "8 am to noon and 1 pm to 5 pm", "around the clock"."""
-    if spans == ((dt.time(0), dt.time(0)),):
-        return "around the clock"
-    return " and ".join(f"{spoken_time(start)} to {spoken_time(end)}" for start, end in spans)
 
 
 def next_opening(now: dt.datetime, facts: Facts) -> tuple[dt.date, dt.time] | None:
@@ -179,10 +178,10 @@ def _general(facts: Facts) -> str:
             groups[-1] = (groups[-1][0], day)
         else:
             groups.append((day, day))
-    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
     def label(first: int, last: int) -> str:
-        return names[first] if first == last else f"{names[first]} {'and' if last == first + 1 else 'to'} {names[last]}"
+        joint = "and" if last == first + 1 else "to"
+        return WEEKDAYS[first] if first == last else f"{WEEKDAYS[first]} {joint} {WEEKDAYS[last]}"
 
     if len(groups) == 1 and weekly[0]:
         return f"We're open every day, {spans_said(weekly[0])}."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from aivoice.providers.receptionist.asked import NAME_AND_PHONE, WHEN
+from aivoice.providers.receptionist.asked import WHEN
 from aivoice.providers.receptionist.availability import checked_before, probe_arguments, same_day_check
 from aivoice.providers.receptionist.intents import probe_for
 from aivoice.providers.receptionist.moments import clock_of, day_in_form, spoken_time
-from aivoice.providers.receptionist.opening import spans_said
 from aivoice.providers.receptionist.readback import arguments, canonical, describe, missing
 from aivoice.providers.receptionist.reader import Problem, Values
 from aivoice.providers.receptionist.reply import Draft
@@ -16,6 +15,7 @@ from aivoice.providers.receptionist.schema import Field, Shape
 from aivoice.providers.receptionist.state import Record, State
 from aivoice.providers.receptionist.tell import offer_times, tell_free
 from aivoice.providers.receptionist.text import plain
+from aivoice.providers.receptionist.weekly import spans_said
 
 _TRIES = 3
 
@@ -97,7 +97,11 @@ def _is_trouble(shape: Shape, values: Values, name: str) -> bool:
 
 
 def ask(draft: Draft, shape: Shape, item: Field, open_fields: list[Field]) -> None:
-    """Ask for `item`, together with its natural companion where both are missing and neither has its own wording."""
+    """Ask for `item`; a day and its time are asked for together where neither has its own wording.
+
+    A name and a number are two questions: a caller who must give both pauses between them, and whoever listens cannot
+    tell which of the two is being given.
+    """
     first = draft.state.attempts.get(item.name, 0) == 0
     follow = open_fields[1] if len(open_fields) > 1 and open_fields[0] is item else None
     if first and follow is not None and not item.custom and not follow.custom:
@@ -108,14 +112,6 @@ def ask(draft: Draft, shape: Shape, item: Field, open_fields: list[Field]) -> No
             and not (item.past_ok or probe_for(shape, draft.state.shapes))
         ):
             draft.add(draft.voice.choose(WHEN, first=True))
-            return
-        if (
-            (item.kind, follow.kind) == ("name", "phone")
-            and item.label.endswith("name")
-            and len(item.label.split()) <= 2
-            and item.label.split()[0] in ("name", "full", "caller", "customer", "your", "client", "guest")
-        ):
-            draft.add(draft.voice.choose(NAME_AND_PHONE, first=True))
             return
     draft.add(question_for(draft, item))
 
