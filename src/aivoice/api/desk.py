@@ -171,7 +171,7 @@ class CallDesk:
         return info, info.call
 
     async def start(self, offer_sdp: str, business_id: str = "") -> CallInfo:
-        """Answer an offer. Raises CapacityError, InputError (offer, business), NoFilesError, or what the factory raises.
+        """Answer an offer. Raises CapacityError, InputError (offer, business), NoFilesError, or as the factory raises.
 
         Cancelled half-way (the client vanished), the call is ended and the slot free again.
         """

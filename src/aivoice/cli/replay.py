@@ -9,24 +9,33 @@ import typer
 from rich.text import Text
 
 from aivoice.cli.output import console, print_json
-from aivoice.engine.replay import FirstDifference, Same, read_file, replay
+from aivoice.engine.release import HERE
+from aivoice.engine.replay import FirstDifference, Reading, Same, read_file, replay
 
 EXIT_DIFFERENT = 1
 
 
 def replay_command(path: Path, *, as_json: bool) -> None:
-    """Status 0: the same commands. Status 1: the first difference is printed."""
+    """Status 0: the same commands. Status 1: the first difference is printed, and if another core made the journal."""
     reading = read_file(path)
     outcome = replay(reading)
     if as_json:
-        print_json({"call": reading.call_id, "same": isinstance(outcome, Same), **asdict(outcome)})
+        print_json(
+            {
+                "call": reading.call_id,
+                "same": isinstance(outcome, Same),
+                "made_by": asdict(reading.made_by),
+                "replayed_by": asdict(HERE),
+                **asdict(outcome),
+            }
+        )
     else:
-        _print(outcome, path)
+        _print(outcome, reading, path)
     if isinstance(outcome, FirstDifference):
         raise typer.Exit(EXIT_DIFFERENT)
 
 
-def _print(outcome: Same | FirstDifference, path: Path) -> None:
+def _print(outcome: Same | FirstDifference, reading: Reading, path: Path) -> None:
     out = console()
     match outcome:
         case Same(events, commands, complete):
@@ -37,3 +46,8 @@ def _print(outcome: Same | FirstDifference, path: Path) -> None:
             out.print(Text.assemble(("different: ", "red"), f"{where}, after {event} at {at_us / 1e6:.6f} s"))
             out.print(f"  journal: {expected or 'no command'}")
             out.print(f"  replay:  {found or 'no command'}")
+            if reading.made_elsewhere:
+                out.print(
+                    f"note: made by another release of the core ({reading.made_by}); this is {HERE}: "
+                    "a difference may be that"
+                )

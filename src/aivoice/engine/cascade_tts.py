@@ -13,7 +13,7 @@ from aivoice.engine.attempts import End, Pump, current_reporter
 from aivoice.engine.breaker import BreakerRules
 from aivoice.engine.cascade import Attempt, Chain
 from aivoice.errors import ProviderError
-from aivoice.providers.ports import SpeechAudio, SpeechEvent, SpeechMark, SpeechStream, TextToSpeech
+from aivoice.providers.ports import Revised, SpeechAudio, SpeechEvent, SpeechMark, SpeechStream, TextToSpeech
 
 SAMPLES_PER_CHARACTER = 1_000
 """16 characters a second at 16 kHz, spaces included: an unhurried voice. Only for providers that give no marks."""
@@ -43,6 +43,11 @@ class TtsCascade:
         self.name = self.chain.name
         self.streams_text = providers[0].streams_text
         self._limits = limits
+
+    @property
+    def revision(self) -> str:
+        """Changes with any voice of the chain; see `providers.ports.Revised`."""
+        return "|".join(voice.revision if isinstance(voice, Revised) else "" for voice in self.chain.providers)
 
     async def open(self, *, voice: str = "default") -> SpeechStream:
         return _Speech(self.chain, self._limits, voice)

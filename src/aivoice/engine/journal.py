@@ -2,7 +2,7 @@
 
 One line each:
 
-    {"journal": 1, "call": "c1", "release": "0.1.0", "config": {…}}   first line; config as `core.config.CallConfig`
+    {"journal": 1, "call": "c1", "release": "0.1.0", "core": "3f…", "config": {…}}   first line (`engine.release`)
     {"t": 1250000, "e": "Token", "v": {"turn": 1, …}}     an event, as it was given to the core at t µs
     {"t": 1250000, "c": "Play", "v": {…}}                 a command it handed back
     {"t": 1250000, "n": "admitted", "v": {…}}             a note of the engine; replay passes over it
@@ -27,13 +27,13 @@ import threading
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from aivoice import __version__
 from aivoice.core.commands import Command, Generate
 from aivoice.core.config import CallConfig
 from aivoice.core.events import Event
 from aivoice.core.prompt import GenerationRequest
 from aivoice.engine.codec import EVENTS, encode
 from aivoice.engine.disk import DiskWriter, create_file, shared_writer, sync_file, write_all
+from aivoice.engine.release import HERE
 
 VERSION: Final = 1
 QUEUE_RECORDS = 50_000
@@ -73,7 +73,8 @@ class Encoder:
         self._messages: tuple[str, ...] = ()
 
     def header(self, call_id: str, config: CallConfig) -> str:
-        return _line({"journal": VERSION, "call": call_id, "release": __version__, "config": encode(config)})
+        made_by = {"release": HERE.release, "core": HERE.sources}
+        return _line({"journal": VERSION, "call": call_id, **made_by, "config": encode(config)})
 
     def lines(self, record: Record) -> list[str]:
         """The line of the record, after the definitions it needs."""

@@ -18,6 +18,7 @@ from aivoice.core.events import Event
 from aivoice.core.prompt import GenerationRequest, Message, ToolSpec
 from aivoice.engine.codec import COMMANDS, EVENTS, CodecError, decode, encode
 from aivoice.engine.journal import VERSION
+from aivoice.engine.release import HERE, CoreRelease
 from aivoice.errors import InputError
 
 ENGINE_NOTES = frozenset({"task_failed"})
@@ -43,14 +44,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A journal in memory. closed: it ends as it should. torn: its last line was cut off."""
+    """A journal in memory. made_by: the core whose decisions it holds. closed: it ends as it should. torn: its last
+    line was cut off."""
 
     call_id: str
-    release: str
+    made_by: CoreRelease
     config: CallConfig
     entries: tuple[Entry, ...]
     closed: bool
     torn: bool
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Another core than this one decided: a difference may be a change that was wanted."""
+        return self.made_by != HERE
 
     def events(self) -> Iterator[tuple[int, Event]]:
         return ((entry.at_us, entry.value) for entry in self.entries if entry.kind == "event")
@@ -133,7 +140,13 @@ class _Reader:
             self._record(number, record)
         except (CodecError, KeyError, TypeError, ValueError, RecursionError) as error:
             what = str(error) if isinstance(error, CodecError) else f"unexpected shape ({type(error).__name__})"
-            raise JournalError(f"{self._name}:{number}: {what}") from None
+            made_by = self._made_by()
+            other = "" if made_by in (None, HERE) else f" (made by another release: {made_by}; this is {HERE})"
+            raise JournalError(f"{self._name}:{number}: {what}{other}") from None
+
+    def _made_by(self) -> CoreRelease | None:
+        header = self._header
+        return None if header is None else CoreRelease(str(header.get("release", "")), str(header.get("core", "")))
 
     def _record(self, number: int, record: dict[str, Any]) -> None:
         if self._header is None:
@@ -191,11 +204,12 @@ class _Reader:
         return self._built[key]
 
     def reading(self) -> Reading:
-        if self._header is None or self._config is None:
+        made_by = self._made_by()
+        if self._header is None or self._config is None or made_by is None:
             raise JournalError(f"{self._name}: not a journal (it is empty)")
         return Reading(
             call_id=str(self._header.get("call", "")),
-            release=str(self._header.get("release", "")),
+            made_by=made_by,
             config=self._config,
             entries=tuple(self._entries),
             closed=self._closed,
@@ -205,7 +219,7 @@ class _Reader:
 
 def _known(classes: dict[str, type[Any]], name: str) -> type[Any]:
     if name not in classes:
-        raise CodecError(f"unknown record {name}: written by another release?")
+        raise CodecError(f"unknown record {name}")
     return classes[name]
 
 

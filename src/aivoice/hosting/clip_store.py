@@ -14,7 +14,7 @@ from pathlib import Path
 from aivoice.engine.clips import ClipBuffer, Speakable
 from aivoice.engine.ports import ReadyClip
 from aivoice.errors import ProviderError
-from aivoice.providers.ports import SpeechAudio, SpeechMark, TextToSpeech
+from aivoice.providers.ports import Revised, SpeechAudio, SpeechMark, TextToSpeech
 
 _FORMAT = 1
 _SPEAK_LIMIT_S = 20.0
@@ -52,14 +52,16 @@ async def make_clips(
 ) -> Clips:
     """Speak every text; those found in `cache` are read instead. `progress(done, of)` after each.
 
-    release: of the voice; a clip of another one is made anew. A clip that fails is left out (the session speaks its
-    text when it is needed). Raises ProviderError when not one could be made.
+    release: of the voice; a clip of another one, or of another revision of the voice (`providers.ports.Revised`), is
+    made anew. A clip that fails is left out (the session speaks its text when it is needed). Raises ProviderError when
+    not one could be made.
     """
+    revision = "" if cache is None else await asyncio.to_thread(_revision, tts)
     ready: dict[str, ReadyClip] = {}
     missing: list[str] = []
     for number, (key, text) in enumerate(texts.items(), 1):
         spoken = speakable(text)
-        parts = (str(_FORMAT), tts.name, release, voice, text, spoken.text)
+        parts = (str(_FORMAT), tts.name, release, revision, voice, text, spoken.text)
         path = None if cache is None else cache / hashlib.blake2b("\x1f".join(parts).encode()).hexdigest()[:40]
         clip = None if path is None else await asyncio.to_thread(_read, path)
         if clip is None:
@@ -77,6 +79,10 @@ async def make_clips(
     if texts and not ready:
         raise ProviderError("the voice could not speak one sentence of the business", code="no_voice", stage="tts")
     return Clips(ready, tuple(missing))
+
+
+def _revision(tts: TextToSpeech) -> str:
+    return tts.revision if isinstance(tts, Revised) else ""
 
 
 async def _speak(tts: TextToSpeech, text: str, speakable: Speakable, voice: str) -> ReadyClip:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from aivoice.audio.frames import AudioChunk
 from aivoice.core.prompt import GenerationRequest
@@ -154,6 +154,16 @@ class TextToSpeech(Protocol):
     streams_text: bool
 
     async def open(self, *, voice: str = "default") -> SpeechStream: ...
+
+
+@runtime_checkable
+class Revised(Protocol):
+    """What a TextToSpeech whose speech may be kept on disk says besides."""
+
+    @property
+    def revision(self) -> str:
+        """Changes whenever the same text and voice might sound otherwise: another model, another release."""
+        ...
 
 
 # ---------------------------------------------------------------- voice activity, end of turn, embeddings

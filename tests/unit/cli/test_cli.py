@@ -175,6 +175,29 @@ def test_replay_shows_the_first_difference(journal: Path, capsys: pytest.Capture
     assert "different: " in out
     assert "goodbye" in out
     assert "greeting" in out
+    assert "another release" not in out
+
+
+@pytest.mark.parametrize("header", [{"core": "0123456789ab"}, {"release": "0.0.9"}, {"core": ""}])
+def test_a_difference_to_another_core_says_so(
+    journal: Path, capsys: pytest.CaptureFixture[str], header: dict[str, str]
+) -> None:
+    first, rest = journal.read_text().split("\n", 1)
+    made = json.dumps({**json.loads(first), **header})
+    journal.write_text(f"{made}\n{rest}")
+    assert run_cli(["replay", str(journal)]) == 0
+    assert "another release" not in capsys.readouterr().out
+    journal.write_text(f"{made}\n{rest}".replace('"cached":"greeting"', '"cached":"goodbye"'))
+    assert run_cli(["replay", str(journal)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "made by another release of the core" in out
+    assert (next(iter(header.values())) or "core unknown") in out
+    assert run_cli(["replay", str(journal), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["made_by"] != told["replayed_by"]
+    journal.write_text(f'{made}\n{{"t": 1, "e": "Nothing", "v": {{}}}}\n')
+    assert run_cli(["replay", str(journal)]) == 2
+    assert "another release" in capsys.readouterr().err
 
 
 def test_without_anything_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

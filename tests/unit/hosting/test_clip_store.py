@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.clips import as_written
 from aivoice.errors import ProviderError
 from aivoice.hosting.caller import speak_lines
 from aivoice.hosting.caller_script import Answer, CallerScript, Line
 from aivoice.hosting.clip_store import Clips, cache_folder, make_clips
+from aivoice.providers.embedded.weights import Weights
 from aivoice.testing.fakes import FakeTts, TtsBehaviour
 from aivoice.testing.virtual_time import run_virtual
 
@@ -51,6 +54,41 @@ def test_another_voice_release_or_text_is_made_anew(tmp_path: Path, change: dict
     again = voice()
     make(again, tmp_path, **change)  # type: ignore[arg-type]
     assert again.opened == 2
+
+
+class TunedTts(FakeTts):
+    """A voice that tells its revision."""
+
+    revision = "1"
+
+
+@pytest.mark.parametrize("chained", [False, True], ids=["alone", "in a chain"])
+def test_a_changed_model_of_the_same_release_is_made_anew(tmp_path: Path, chained: bool) -> None:
+    def spoken(revision: str) -> int:
+        tts = TunedTts(TtsBehaviour(pcm=True))
+        tts.revision = revision
+        run_virtual(
+            make_clips(TtsCascade([tts]) if chained else tts, TEXTS, as_written, voice="a", release="1", cache=tmp_path)
+        )
+        return tts.opened
+
+    assert [spoken("1"), spoken("1"), spoken("2"), spoken("1")] == [2, 0, 2, 0]
+
+
+def test_a_models_fingerprint_changes_with_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "some_model"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "model.bin").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    weights = Weights("a model", "some-model==1", "some_model", ("model.bin",))
+    first = weights.fingerprint()
+    (package / "__init__.pyc").touch()
+    assert weights.fingerprint() == first
+    (package / "model.bin").write_bytes(b"other weights")
+    second = weights.fingerprint()
+    os.utime(package / "model.bin", ns=(1, 1))
+    assert len({first, second, weights.fingerprint()}) == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n", b"not json\n\x00\x01", b'{"samples": 10, "words": []}\n\x00'])

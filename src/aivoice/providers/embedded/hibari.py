@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aivoice.audio.frames import SAMPLE_RATE
 from aivoice.errors import ProviderError
 from aivoice.providers.embedded.jobs import SPEAK
+from aivoice.providers.embedded.weights import HIBARI
 from aivoice.providers.inference import Inference, Priority, Ticket
 from aivoice.providers.ports import SpeechAudio, SpeechEvent, SpeechMark
 
@@ -23,6 +26,12 @@ class HibariTts:
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
+
+    @property
+    def revision(self) -> str:
+        """See `providers.ports.Revised`: the model's files, and the code of ours that shapes its sound."""
+        ours = hashlib.blake2b((Path(__file__).parent / "hibari_model.py").read_bytes(), digest_size=6)
+        return f"{HIBARI.fingerprint()}-{ours.hexdigest()}"
 
     async def open(self, *, voice: str = "default") -> HibariStream:
         """See `providers.ports.TextToSpeech`."""

