@@ -20,7 +20,8 @@ class Ears:
 
     owed: a final is expected for the last speech, which has ended. voiced: µs of voice since the turn began.
     deaf_until: words that end at or before this position were already dealt with (a backchannel, an echo).
-    changed_at: when the words last changed. heard_at: when a transcript last came.
+    changed_at: when the words last changed. heard_at: when a transcript last came. lost: the recogniser died over this
+    turn; the caller will be asked to say it again.
     """
 
     settings: Endpointing
@@ -32,6 +33,7 @@ class Ears:
     segments: list[str] = field(default_factory=list[str])
     interim: str = ""
     owed: bool = False
+    lost: bool = False
     ended_pos: int = 0
     voiced: int = 0
     deaf_until: int = 0
@@ -89,7 +91,7 @@ class Ears:
     def forget(self, position: int = 0) -> None:
         """Start over: the words were dealt with (as a turn, or ignored up to `position`)."""
         self.segments.clear()
-        self.interim, self.owed, self.voiced, self.score = "", False, 0, None
+        self.interim, self.owed, self.lost, self.voiced, self.score = "", False, False, 0, None
         self.deaf_until = max(self.deaf_until, position)
 
     def silent_from(self) -> int:

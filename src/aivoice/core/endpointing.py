@@ -87,6 +87,10 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return "closed"
     if said[-1] in lexicon.DANGLING and not (said[-1] in lexicon.SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
         return "dangling"
+    asking = text.rstrip().endswith("?")
+    said = _without_greeting(said)
+    if not said and not asking:
+        return "dangling"
     if " ".join(said) in lexicon.BEGINNINGS:
         return "dangling"
     if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
@@ -96,9 +100,17 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
     return "open" if asked or answers else "loose"
 
 
+def _without_greeting(said: tuple[str, ...]) -> tuple[str, ...]:
+    """The request after its greeting; nothing where there is only a greeting so far."""
+    joined = " ".join(said)
+    found = [each for each in lexicon.GREETINGS if joined == each or joined.startswith(each + " ")]
+    return said[max((each.count(" ") + 1 for each in found), default=0) :]
+
+
 def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
     """A short answer, whole as it stands: "the morning", "my name is Ana". A clause that begins may go on."""
-    begins = said[0] in lexicon.CLAUSE_STARTS
+    joined = " ".join(said)
+    begins = said[0] in lexicon.CLAUSE_STARTS or any(joined.startswith(each + " ") for each in lexicon.BEGINNINGS)
     if expected.kind == "name":
         return not begins or (said[0] in ("my", "it's", "i'm", "this") and len(said) >= _NAMED)
     return expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER and not begins

@@ -36,9 +36,8 @@ QUESTION_STARTS = frozenset(
 """First words of questions."""
 CLOSERS = frozenset(
     {
-        "absolutely", "bye", "cheers", "correct", "definitely", "exactly", "goodbye", "great", "hello", "hi", "nah",
-        "no", "nope", "ok", "okay", "perfect", "please", "right", "sure", "thank", "thanks", "yeah", "yep", "yes",
-        "yup",
+        "absolutely", "bye", "cheers", "correct", "definitely", "exactly", "goodbye", "great", "nah", "no", "nope",
+        "ok", "okay", "perfect", "please", "right", "sure", "thank", "thanks", "yeah", "yep", "yes", "yup",
     }
 )  # fmt: skip
 """Words that close a short turn."""
@@ -48,13 +47,18 @@ CLOSING_PHRASES = (
     "that would be great", "that's all", "that's correct", "that's fine", "that's it", "that's right", "yes please",
 )  # fmt: skip
 """Ends of turns that leave nothing open."""
+GREETINGS = (
+    "good afternoon", "good day", "good evening", "good morning", "hello", "hello again", "hello there", "hey",
+    "hey there", "hi", "hi again", "hi there", "oh hello", "oh hi", "yeah hi", "yes hello", "yes hi",
+)  # fmt: skip
+"""What callers begin with: alone it is a breath before the request; before a request it changes nothing."""
 BEGINNINGS = frozenset(
     {
         "are there", "can i", "can you", "can you tell me", "could i", "could you", "could you tell me", "do you",
-        "do you have", "do you know", "hello my name", "hi my name", "how about", "i am calling", "i guess", "i have",
-        "i need", "i think", "i want", "i was wondering", "i was wondering if you could", "i would like",
-        "i would prefer", "i'd like", "i'd prefer", "i'm calling", "is it possible", "is there", "my name",
-        "please tell me", "tell me", "the reason", "the thing", "we have", "what about", "would you", "you know",
+        "do you have", "do you know", "how about", "i am calling", "i guess", "i have", "i need", "i think", "i want",
+        "i was wondering", "i was wondering if you could", "i would like", "i would prefer", "i'd like", "i'd prefer",
+        "i'm calling", "is it possible", "is there", "my name", "please tell me", "tell me", "the reason", "the thing",
+        "we have", "what about", "would you", "you know",
     }
 )  # fmt: skip
 """Whole texts that are the beginning of a request, however finished their last word sounds."""

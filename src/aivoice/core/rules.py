@@ -198,9 +198,10 @@ def _guess(talk: Conversation) -> int | None:
     rules, ears = talk.config.speculation, talk.ears
     if not rules.enabled or talk.mouth.reply is not None or talk.transferring is not None or not talk.up:
         return None
-    if not ears.text or talk.contest is not None or talk.closing or talk.speculations >= rules.limit:
+    if not ears.text or talk.contest is not None or talk.closing or talk.speculations >= rules.limit or ears.lost:
         return None
-    if talk.eager or (rules.eager_interims and ears.speaking):
+    # The last of the allowed ones is kept for when the speech has ended.
+    if talk.eager or (rules.eager_interims and ears.speaking and talk.speculations + 1 < rules.limit):
         return NOW
     if ears.speaking or ears.completeness() in ("dangling", "spelling"):
         return None
@@ -311,6 +312,7 @@ RULES: tuple[Rule, ...] = (
     Rule("emergency", _emergency, _answer_emergency),
     Rule("contest", _contest, _settle_contest),
     Rule("stale_guess", _stale_guess, _drop_guess),
+    Rule("lost_words", sound.lost_words, sound.ask_for_them),
     Rule("turn_end", _turn_end, _end_turn),
     Rule("wordless", _wordless, _forget_wordless),
     Rule("guess", _guess, _begin_guess),

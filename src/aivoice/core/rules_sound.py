@@ -77,13 +77,23 @@ def deaf(talk: Conversation) -> int | None:
 
 
 def listen_again(talk: Conversation, now: int) -> None:
-    """Ask the caller to repeat what was lost; nothing said, nothing lost, until it has failed too often."""
+    """Nothing said, nothing lost, until it has failed too often."""
     lost = talk.ears.active or bool(talk.ears.voiced) or talk.deaf_count > talk.config.patience
     talk.deaf_at = 0
+    talk.ears.lost = talk.ears.lost or (lost and talk.floor_is_free())
     talk.out.emit(c.Listen())
-    if lost and talk.floor_is_free():
-        talk.ears.forget(talk.heard_end)
-        talk.failed_turn("apology.hearing", now)
+
+
+def lost_words(talk: Conversation) -> int | None:
+    """Words went with a recogniser: the caller is told so, but not talked over."""
+    if not talk.ears.lost or not talk.floor_is_free():
+        return None
+    return talk.ears.silent_from() if talk.ears.speaking else NOW
+
+
+def ask_for_them(talk: Conversation, now: int) -> None:
+    talk.ears.forget(talk.heard_end)
+    talk.failed_turn("apology.hearing", now)
 
 
 def reprompt(talk: Conversation) -> int | None:

@@ -15,7 +15,7 @@ from aivoice.testing.faults import FAULT_KINDS, Fault, FaultKind, Stage
 from aivoice.testing.randomness import Constant, LogNormal, Uniform, derive
 
 QUESTIONS = (
-    "Hi, what are your opening hours on Saturday?",
+    "What are your opening hours on Saturday?",
     "How much is a regular cleaning?",
     "Do you take walk in patients?",
     "I wanted to ask about the parking situation near your office.",
@@ -34,6 +34,8 @@ LONG_QUESTIONS = (
     "The thing is that I moved here from Boston and need a new dentist",
     "We have two kids and both of them should see somebody before the holidays",
 )
+GREETINGS = ("Hello,", "Hi.", "Good morning,", "Hi there.")
+"""Callers breathe after these."""
 INTERRUPTIONS = (
     "Wait, I meant next week.",
     "Sorry, how much was that?",
@@ -259,6 +261,10 @@ def _turn(rng: random.Random, question: str) -> list[Act]:
     say = Act("talk", delay_ms=delay, text=question)
     match kind:
         case "pause":
+            if rng.random() < 0.2:
+                greeting = rng.choice(GREETINGS)
+                breath = ((len(greeting.split()), rng.randint(300, 1_000)),)
+                return [Act("pause", delay_ms=delay, text=f"{greeting} {question}", pauses=breath)]
             text = rng.choice(LONG_QUESTIONS) + ("?" if rng.random() < 0.3 else "")
             return [Act("pause", delay_ms=delay, text=text, pauses=_pause(rng, len(text.split())))]
         case "interrupt":

@@ -214,6 +214,17 @@ class TestSpeculation:
         toy.feed(e.Heard("interim", "what are your opening hours then?", 0, toy.position))
         assert len(toy.said(c.Generate)) == 1
 
+    def test_guesses_while_the_caller_speaks_leave_one_for_the_end(self) -> None:
+        toy = call(CallConfig(speculation=Speculation(eager_interims=True, limit=3)))
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        for text in ("what are", "what are your", "what are your opening", "what are your opening hours"):
+            toy.pass_time(100)
+            toy.feed(e.Heard("interim", text, 0, toy.position))
+        assert len(toy.said(c.Generate)) == 2
+        toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
+        toy.pass_time(250)
+        assert len(toy.said(c.Generate)) == 3
+
     def test_spelling_ends_a_guess_with_company(self) -> None:
         toy = call(CallConfig(speculation=Speculation(eager_interims=True)))
         toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
@@ -678,6 +689,17 @@ class TestNeverDeadAir:
         made = toy.feed(e.HearingFailed("provider_failed"))
         assert kinds(made) == ["Listen", "Play"]
         assert made[1].cached == "apology.hearing"
+
+    def test_a_caller_is_not_talked_over_by_that_question(self) -> None:
+        toy = call()
+        toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
+        toy.feed(e.Heard("interim", "I would like to book", 0, toy.position))
+        assert kinds(toy.feed(e.HearingFailed("provider_failed"))) == ["Listen"]
+        assert not toy.said(c.Play)[1:]
+        toy.pass_time(700)
+        made = toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
+        assert [each.cached for each in made if isinstance(each, c.Play)] == ["apology.hearing"]
+        assert not toy.said(c.TurnEnded)
 
     def test_a_recogniser_that_keeps_dying_ends_the_call_politely(self) -> None:
         toy = call()

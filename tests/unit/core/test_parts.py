@@ -77,6 +77,15 @@ class TestEndpointing:
             ("my number is five five five", "spelling"),
             ("my number is five five five one two three four five six seven", "open"),
             ("j o h", "spelling"),
+            ("Hello,", "dangling"),
+            ("Hello.", "dangling"),
+            ("Hi there!", "dangling"),
+            ("good morning", "dangling"),
+            ("Hello?", "closed"),
+            ("hello are you open on friday", "open"),
+            ("Hi, I'd like", "dangling"),
+            ("hi my name", "dangling"),
+            ("history books", "loose"),
         ],
     )
     def test_how_finished_it_sounds(self, text: str, kind: str) -> None:
@@ -103,6 +112,7 @@ class TestEndpointing:
             ("Is that right?", "yes that one", "closed"),
             ("Which day would you like?", "wednesday", "open"),
             ("Which day would you like?", "we have two kids", "loose"),
+            ("Which day would you like?", "the thing is that I moved", "loose"),
             ("May I have your name?", "my name is ana miller", "open"),
             ("May I have your name?", "my name", "dangling"),
             ("May I have your name?", "ana miller", "open"),
