@@ -12,7 +12,8 @@ Pure: no clock, no I/O; `now` (seconds, any monotonic origin) is passed in. How 
   (never more than one a frame), so delay neither sticks nor jumps. Beyond `max_delay_ms` the oldest audio goes.
 - Timestamps, not sequence numbers, order the audio: DTX pauses, telephone events in between, wraparound and
   duplicates need no case of their own. A jump (new SSRC, timestamps off by seconds) restarts the stream once a second
-  packet confirms it.
+  packet confirms it; so does a sender whose clock stood still for a while (a suspended laptop, a line on hold), once
+  nothing it has sent for `_ASTRAY_S` could be played any more.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _FORWARD = 10 * SAMPLE_RATE
 _PLC_LIMIT = 200 * _MS
 _RETARGET_EVERY = 5
 _BURST_S = 0.002
+_EARLY = SAMPLE_RATE
+"""A packet so far ahead of the fastest path is no packet of this clock."""
+_ASTRAY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class JitterBuffer:
         self._last_raw = 0  # RTP timestamp of the newest packet, unwrapped from there
         self._last_media = 0  # the same in unwrapped 16 kHz samples
         self._suspect: tuple[int, int] | None = None
+        self._newest = 0  # sequence number
+        self._astray_since: float | None = None
         self._order: list[int] = []
         self._packets: dict[int, tuple[int, bytes]] = {}
         self._fifo = bytearray()
@@ -112,24 +118,36 @@ class JitterBuffer:
         """One packet: 16-bit sequence number, 32-bit timestamp, codec payload, arrival time in seconds."""
         self.stats.packets += 1
         if self._ssrc is None:
-            self._restart(ssrc, timestamp, now)
+            self._restart(ssrc, sequence, timestamp, now)
         else:
             step = ((timestamp - self._last_raw + 0x80000000) & 0xFFFFFFFF) - 0x80000000
             step = step * SAMPLE_RATE // self._clock_rate
-            if ssrc != self._ssrc or not -_BACKWARD < step < _FORWARD:
+            media = self._last_media + step
+            early = now * SAMPLE_RATE - media < self._floor - _EARLY
+            if ssrc != self._ssrc or early or not -_BACKWARD < step < _FORWARD:
                 if not self._confirmed(ssrc, timestamp):
                     return
-                self._restart(ssrc, timestamp, now)
-                self.stats.restarts += 1
-            else:
+            elif not self._astray(media, sequence, now):
                 self._suspect = None
                 if step > 0:
-                    self._last_raw = timestamp
-                    self._last_media += step
-                    step = 0
-                self._store(self._last_media + step, sequence, payload, now)
+                    self._last_raw, self._last_media = timestamp, media
+                self._store(media, sequence, payload, now)
                 return
+            self._restart(ssrc, sequence, timestamp, now)
+            self.stats.restarts += 1
         self._store(self._last_media, sequence, payload, now)
+
+    def _astray(self, media: int, sequence: int, now: float) -> bool:
+        """Whether the sender's clock has left ours: what it newly sends has been too old to be played for a while."""
+        ahead = (sequence - self._newest) & 0xFFFF
+        if not 0 < ahead < 0x8000:
+            return False  # a duplicate, or overtaken on its way: says nothing
+        self._newest = sequence
+        if media >= max(self._real_end, self._next - self._config.max_delay_ms * _MS):
+            self._astray_since = None
+        elif self._astray_since is None:
+            self._astray_since = now
+        return self._astray_since is not None and now - self._astray_since >= _ASTRAY_S
 
     def _confirmed(self, ssrc: int, timestamp: int) -> bool:
         suspect, self._suspect = self._suspect, (ssrc, timestamp)
@@ -138,9 +156,9 @@ class JitterBuffer:
         step = ((timestamp - suspect[1] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
         return abs(step) < self._clock_rate
 
-    def _restart(self, ssrc: int, timestamp: int, now: float) -> None:
-        self._ssrc = ssrc
-        self._suspect = None
+    def _restart(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
+        self._ssrc, self._newest = ssrc, sequence
+        self._suspect = self._astray_since = None
         self._last_raw = timestamp
         self._order.clear()
         self._packets.clear()

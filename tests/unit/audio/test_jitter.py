@@ -206,6 +206,32 @@ def test_a_jump_restarts_the_stream_and_one_stray_packet_does_not(what: str) -> 
     assert heard[5:] == [LOUD + n for n in range(106, 160)]
 
 
+@pytest.mark.parametrize(
+    ("stall_s", "jump_s"),
+    [(0.3, 0.0), (1.0, 0.0), (5.0, 0.0), (5.0, 5.0), (30.0, 30.0), (0.0, 2.0), (0.0, 6.0), (0.0, -1.5), (0.0, 60.0)],
+)
+def test_a_sender_whose_clock_stood_still_or_jumped_is_heard_again(stall_s: float, jump_s: float) -> None:
+    """A suspended laptop, a changed microphone, a line taken off hold: sequence numbers go on, the clock does not."""
+    line = Line.make()
+    line.run(steady(150, delay=0.0), 3.0)
+    for pull in range(round(stall_s / 0.02)):
+        line.buffer.pull(3.003 + pull * 0.02)
+    line.timestamp += round(jump_s * 48_000)
+    begun = 3.0 + stall_s
+    frames, delays = line.run([(begun + n * 0.02, 150 + n) for n in range(500)], begun + 10.0, phase=begun + 0.003)
+    heard = [int(frame[0]) >= LOUD for frame in frames]
+    assert heard.index(True) * 0.02 <= 0.25
+    assert sum(heard[15:]) >= len(heard[15:]) - 3
+    assert delays[-1] < 25
+
+
+def test_what_a_stalled_network_brings_all_at_once_is_no_new_clock() -> None:
+    line = Line.make(config=JitterConfig(max_delay_ms=300))
+    arrivals = [(max(t, 9.0) if 4.0 <= t <= 9.0 else t, n) for t, n in steady(700)]
+    line.run(arrivals, 13.0)
+    assert line.buffer.stats.restarts == 0
+
+
 def test_garbage_payloads_are_concealed() -> None:
     line = Line.make()
     for number in range(100):
