@@ -66,8 +66,10 @@ class _VadStream:
     def __init__(self, sink: Callable[[VadEvent], None]) -> None:
         self._sink = sink
         self._model = stages.VoiceActivityModel()
+        self.judged = 0
 
     def push(self, chunk: AudioChunk) -> None:
+        self.judged = chunk.end
         model = self._model
         change = model.frame(chunk.pcm is not None and stages.read_caller_frame(chunk.pcm) is not None)
         if change is not None:
@@ -93,6 +95,10 @@ class _BesideSilero:
 class _BesideStream:
     def __init__(self, stage: _VadStream, model: VadStream) -> None:
         self._stage, self._model = stage, model
+
+    @property
+    def judged(self) -> int:
+        return self._stage.judged
 
     def push(self, chunk: AudioChunk) -> None:
         self._model.push(chunk)

@@ -118,7 +118,7 @@ def test_stt(check: Callable[[stt.Subject], Awaitable[None]], healths: list[str]
 
 
 @pytest.mark.parametrize("check", senses.VAD_CHECKS, ids=name_of)
-@pytest.mark.parametrize("healths", [["fine"], ["refuses", "fine"]], ids=ids)
+@pytest.mark.parametrize("healths", [["fine"], ["refuses", "fine"], ["crashes", "fine"], ["silent", "fine"]], ids=ids)
 def test_vad(check: Callable[[senses.VadSubject], Awaitable[None]], healths: list[str]) -> None:
     frames, end = speech()
     run_virtual(check(senses.VadSubject(vad_chain(healths), frames, START, end)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from aivoice.audio.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, AudioChunk
+from aivoice.core.events import ProviderAttempt
+from aivoice.engine.attempts import report_attempts
+from aivoice.engine.cascade_vad import VadCascade
 from aivoice.errors import MissingModelError
 from aivoice.providers.embedded import weights
 from aivoice.providers.embedded.bundle import EmbeddedSet, settings
@@ -244,6 +248,37 @@ def test_a_missing_model_names_its_package_and_the_command(monkeypatch: pytest.M
         half.folder()
     for model in weights.ALL:
         assert model.path().is_file()
+
+
+def test_a_model_that_hangs_leaves_the_call_to_the_fallback(server: InferenceSettings) -> None:
+    """Silero's thread takes a batch and never comes back; earshot hears what is said from a second later on."""
+    blocked = threading.Event()
+
+    def hang(_: object) -> list[float]:
+        blocked.wait(60)
+        return []
+
+    async def main() -> None:
+        async with models(server) as embedded:
+            pcm, _ = await spoken(embedded, "I would like to book an appointment.")
+            vad, reports, events = embedded.vad, list[ProviderAttempt](), list[VadEvent]()
+            vad._run = hang  # pyright: ignore[reportPrivateUsage]
+            vad._begin = vad._end = None  # pyright: ignore[reportPrivateUsage] - the clock shall not wait for it
+            report_attempts(reports.append)
+            chain = VadCascade([vad, embedded.vad_fallback])
+            stream = chain.open(events.append)
+            for frame in framed(pcm, lead=60, tail=50):
+                stream.push(frame)
+                await asyncio.sleep(0.02)
+            blocked.set()
+            assert [(told.provider, told.code) for told in reports if told.state == "failed"] == [("silero", "hung")]
+            assert [event.kind for event in events][:1] == ["start"]
+            assert abs(events[0].position - 60 * FRAME_SAMPLES) <= SAMPLE_RATE * 0.4
+            assert events[-1].kind == "end"
+            await stream.aclose()
+            await chain.aclose()
+
+    run_virtual(main())
 
 
 def test_a_failing_model_switches_every_stream_over() -> None:

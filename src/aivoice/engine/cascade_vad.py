@@ -18,11 +18,18 @@ REPLAYED_SAMPLES = SAMPLE_RATE
 """What a successor hears again, so that a word just begun is noticed."""
 AGREE_SAMPLES = SAMPLE_RATE // 2
 """New audio within which a successor must say that speech goes on; otherwise it has ended meanwhile."""
+HUNG_S = 1.0
+"""A detector is left when more than so much audio (s) waits for it, and part of that for longer than this (wall-clock
+s): either alone happens to a healthy one, when audio comes in bursts or pauses."""
+HELD_BACK = SAMPLE_RATE // 10
+"""Samples that a healthy detector may hold back for its windows for as long as no audio follows."""
+_MARK_S = 0.1
 
 
 class VadCascade:
     """VoiceActivity over several. Starts and ends still alternate across a switch; ``failed`` comes once, when no
-    provider is left. A provider fails by its ``failed`` event or by raising from `open` or `push`."""
+    provider is left. A provider fails by its ``failed`` event, by raising from `open` or `push`, or by judging nothing
+    for `HUNG_S` (code ``hung``)."""
 
     def __init__(self, providers: Sequence[VoiceActivity], rules: BreakerRules = BreakerRules()) -> None:
         self.chain: Chain[VoiceActivity] = Chain("vad", providers, rules)
@@ -46,10 +53,19 @@ class _Watching:
         self._recent: deque[AudioChunk] = deque()
         self._recent_samples = 0
         self._position = 0
+        self._judged = 0
+        self._loop = asyncio.get_running_loop()
+        self._marks: deque[tuple[float, int]] = deque()  # (when, position pushed by then), a second's worth
         self._speaking = False
         self._agree_by: int | None = None
         self._closed = False
         self._switch()
+
+    @property
+    def judged(self) -> int:
+        """See the port. Across a switch, too, it never goes back."""
+        self._judged = max(self._judged, self._position if self._stream is None else self._stream.judged)
+        return self._judged
 
     def push(self, chunk: AudioChunk) -> None:
         self._position = chunk.end
@@ -58,6 +74,7 @@ class _Watching:
         while self._recent_samples - self._recent[0].samples >= REPLAYED_SAMPLES:
             self._recent_samples -= self._recent.popleft().samples
         self._pass_on(chunk)
+        self._leave_if_hung()
         if self._agree_by is not None and self._position >= self._agree_by:
             self._agree_by = None
             self._emit(VadEvent("end", self._position - AGREE_SAMPLES))
@@ -80,6 +97,19 @@ class _Watching:
             stream.push(chunk)
         except Exception as error:  # noqa: BLE001 - a detector's bug must not reach the transport that pushes audio
             self._failed(attempt, "provider_crashed", type(error).__name__)
+
+    def _leave_if_hung(self) -> None:
+        attempt, stream, now, marks = self._attempt, self._stream, self._loop.time(), self._marks
+        if attempt is None or stream is None:
+            return
+        if not marks or now - marks[-1][0] >= _MARK_S:
+            marks.append((now, self._position))
+        while len(marks) > 1 and marks[1][0] <= now - HUNG_S:
+            marks.popleft()
+        since, pushed = marks[0]
+        waiting = self._position - stream.judged
+        if since <= now - HUNG_S and pushed - stream.judged > HELD_BACK and waiting > HUNG_S * SAMPLE_RATE:
+            self._failed(attempt, "hung", f"{waiting / SAMPLE_RATE:.1f} s of audio wait for it")
 
     def _failed(self, attempt: Attempt[VoiceActivity], code: str, what: str) -> None:
         if attempt is not self._attempt or self._closed:
@@ -104,6 +134,7 @@ class _Watching:
                 )
                 continue
             self._stream = stream
+            self._marks.clear()
             self._agree_by = self._position + AGREE_SAMPLES if self._speaking else None
             for chunk in tuple(self._recent):
                 if self._stream is stream:

@@ -181,6 +181,12 @@ class VadEvent:
 class VadStream(Protocol):
     """One call's voice activity. Results come by the callback given to `open`, on the event loop."""
 
+    @property
+    def judged(self) -> int:
+        """Position up to which the pushed audio has been judged, be it silence: never goes back, never past what was
+        pushed. A stream holds back at most 100 ms for its windows; one that falls a second behind counts as hung."""
+        ...
+
     def push(self, chunk: AudioChunk) -> None: ...
 
     async def aclose(self) -> None: ...

@@ -46,11 +46,13 @@ class FakeVadStream:
         self._quiet = 0
         self._last_voiced = 0
         self._closed = False
+        self.judged = 0
 
     def push(self, chunk: AudioChunk) -> None:
         """Next audio."""
         if self._closed or chunk.samples <= 0:
             return
+        self.judged = chunk.end
         voiced = chunk.voiced if chunk.pcm is None else peak(chunk.pcm) >= VOICED_PEAK
         if voiced:
             self._voice(chunk)

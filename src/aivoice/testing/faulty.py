@@ -178,7 +178,8 @@ class _FaultySpeechStream:
 
 
 class FaultyVad:
-    """VoiceActivity with faults. disconnect and refuses: the stream says ``failed``; crash: `push` raises."""
+    """VoiceActivity with faults. disconnect and refuses: the stream says ``failed``; crash: `push` raises;
+    opens_and_says_nothing: from its event `after` on it takes audio and judges none of it."""
 
     def __init__(self, inner: VoiceActivity, injector: Injector) -> None:
         self.name = inner.name
@@ -198,11 +199,20 @@ class _FaultyVadStream:
         self._seen = 0
         self._held: VadEvent | None = None
         self._dead = False
+        self._hung = False
         self._timers: list[asyncio.TimerHandle] = []
         self._inner = inner.open(self._event)
 
+    @property
+    def judged(self) -> int:
+        return self._inner.judged
+
     def push(self, chunk: AudioChunk) -> None:
         for fault in self._faults:
+            if fault.kind == "opens_and_says_nothing" and self._seen >= fault.after:
+                if not self._hung:
+                    self._injector.note(fault)
+                self._hung = True
             if fault.kind == "crash" and self._seen >= fault.after and not self._dead:
                 self._dead = True
                 self._injector.note(fault)
@@ -210,7 +220,8 @@ class _FaultyVadStream:
             if fault.kind == "refuses" and not self._dead:
                 self._injector.note(fault)
                 self._fail()
-        self._inner.push(chunk)
+        if not self._hung:
+            self._inner.push(chunk)
 
     def _fail(self) -> None:
         self._dead = True

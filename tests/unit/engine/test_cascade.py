@@ -19,12 +19,11 @@ from aivoice.engine.breaker import BreakerRules
 from aivoice.engine.cascade import MOST_STUCK, LlmCascade, LlmLimits
 from aivoice.engine.cascade_stt import KEPT_SAMPLES, QUIET_SAMPLES, SttCascade, SttLimits
 from aivoice.engine.cascade_tts import TtsCascade, TtsLimits
-from aivoice.engine.cascade_vad import VadCascade
 from aivoice.errors import ProviderError
-from aivoice.providers.ports import LlmDelta, SpeechAudio, SpeechMark, TextDelta, ToolCallDelta, VadEvent
-from aivoice.testing.fakes import Constant, FakeStt, FakeTts, FakeVad, Truth, TtsBehaviour, lay_out
+from aivoice.providers.ports import LlmDelta, SpeechAudio, SpeechMark, TextDelta, ToolCallDelta
+from aivoice.testing.fakes import Constant, FakeStt, FakeTts, Truth, TtsBehaviour, lay_out
 from aivoice.testing.faults import Fault, FaultKind, Injector
-from aivoice.testing.faulty import FaultyStt, FaultyTts, FaultyVad
+from aivoice.testing.faulty import FaultyStt, FaultyTts
 from aivoice.testing.virtual_time import run_virtual
 
 REQUEST = GenerationRequest("You are the receptionist.", (), (Message("user", "Are you open?"),))
@@ -385,54 +384,3 @@ def test_what_is_kept_for_a_successor_is_bounded() -> None:
 
     assert run_virtual(scenario(speaking=False)) <= QUIET_SAMPLES + FRAME_SAMPLES
     assert KEPT_SAMPLES - SAMPLE_RATE <= run_virtual(scenario(speaking=True)) <= KEPT_SAMPLES + FRAME_SAMPLES
-
-
-# ---------------------------------------------------------------- voice activity
-
-
-def watch(chain: VadCascade, voiced: list[tuple[int, int]], length: int) -> list[VadEvent]:
-    async def scenario() -> list[VadEvent]:
-        events: list[VadEvent] = []
-        stream = chain.open(events.append)
-        for at in range(0, length, FRAME_SAMPLES):
-            speaking = any(begin <= at < end for begin, end in voiced)
-            stream.push(AudioChunk(at, FRAME_SAMPLES, None, speaking))
-            await asyncio.sleep(FRAME_SAMPLES / SAMPLE_RATE)
-        await stream.aclose()
-        return events
-
-    return run_virtual(scenario())
-
-
-SECOND = SAMPLE_RATE
-
-
-@settings(max_examples=30, deadline=None)
-@given(kind=st.sampled_from(["disconnect", "crash", "malformed", "refuses"]), after=st.integers(0, 8))
-def test_starts_and_ends_take_turns_across_any_switch(kind: FaultKind, after: int) -> None:
-    voiced = [(SECOND, 3 * SECOND), (4 * SECOND, 5 * SECOND), (7 * SECOND, 9 * SECOND)]
-    chain = VadCascade([FaultyVad(FakeVad(name="a"), faulty("vad", (kind, after))), FakeVad(name="b")])
-    kinds = [event.kind for event in watch(chain, voiced, 11 * SECOND)]
-    assert kinds == ["start", "end"] * (len(kinds) // 2)
-    assert len(kinds) >= 4
-
-
-def test_speech_that_ended_while_a_detector_died_gets_its_end() -> None:
-    """The successor hears only silence: without an end of its own making the turn would never end."""
-
-    class Dying(FakeVad):
-        def open(self, sink):  # type: ignore[no-untyped-def]
-            def dies_before_the_end(event: VadEvent) -> None:
-                sink(event if event.kind == "start" else VadEvent("failed", event.position))
-
-            return super().open(dies_before_the_end)
-
-    chain = VadCascade([Dying(name="dying"), FakeVad(name="b")])
-    events = watch(chain, [(SECOND, 2 * SECOND)], 5 * SECOND)
-    assert [event.kind for event in events][:2] == ["start", "end"]
-    assert events[1].position <= 3.5 * SECOND
-
-
-def test_when_every_detector_is_down_it_says_so_once() -> None:
-    chain = VadCascade([FaultyVad(FakeVad(name=name), faulty("vad", ("refuses", 0))) for name in "ab"])
-    assert [event.kind for event in watch(chain, [(0, SECOND)], 2 * SECOND)] == ["failed"]

@@ -166,7 +166,8 @@ class _Window:
 
 
 class SileroStream:
-    """One call's voice activity; see `providers.ports.VadStream`. state and context belong to the thread."""
+    """One call's voice activity; see `providers.ports.VadStream`, also for `judged`. state and context belong to the
+    thread."""
 
     def __init__(self, owner: SileroVad, number: int, sink: Callable[[VadEvent], None], hysteresis: Hysteresis) -> None:
         self._owner = owner
@@ -176,6 +177,7 @@ class SileroStream:
         self._data = bytearray()
         self._at = 0
         self._busy = False
+        self.judged = 0
         self.state: Float = np.zeros((2, 1, STATE), np.float32)
         self.context: Float = np.zeros(CONTEXT, np.float32)
 
@@ -209,6 +211,7 @@ class SileroStream:
         if probability is None:
             self._fail()
             return
+        self.judged = window.start + WINDOW
         self._report(window, probability)
         if self._sink is not None and len(self._data) >= 2 * WINDOW:
             self._owner.wants(self)

@@ -14,6 +14,7 @@ from aivoice.testing.conformance import cancelled, closes, patiently, quickly
 
 MOST_ONSET_S = 0.4
 MOST_END_S = 1.0
+MOST_HELD_BACK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,20 @@ async def closing_stops_events_and_is_idempotent(subject: VadSubject) -> None:
     assert events == [], "a closed stream spoke"
 
 
+async def it_tells_how_far_it_has_judged(subject: VadSubject) -> None:
+    stream = subject.provider.open(lambda _: None)
+    told = stream.judged
+    assert told <= subject.speech[0].position, "audio was judged before any was pushed"
+    for chunk in subject.speech:
+        await _feed(stream, [chunk])
+        assert told <= stream.judged <= chunk.end, "what is judged goes back, or past what was pushed"
+        told = stream.judged
+    await asyncio.sleep(subject.decided_s)
+    behind = subject.speech[-1].end - stream.judged
+    await stream.aclose()
+    assert behind <= MOST_HELD_BACK_S * SAMPLE_RATE, f"{behind / SAMPLE_RATE:.2f} s of audio stay unjudged"
+
+
 async def streams_are_independent(subject: VadSubject) -> None:
     loud: list[VadEvent] = []
     quiet: list[VadEvent] = []
@@ -113,6 +128,7 @@ VAD_CHECKS = (
     starts_and_ends_take_turns_and_time_goes_forward,
     silence_is_silent,
     closing_stops_events_and_is_idempotent,
+    it_tells_how_far_it_has_judged,
     streams_are_independent,
     pushing_never_blocks,
 )
