@@ -129,3 +129,36 @@ def voiced_range(pcm: bytes) -> tuple[int, int]:
     power = (frames * frames).mean(axis=1)
     loud = np.flatnonzero(power > max(power.max() * 10**-3.5, 1.0))
     return int(loud[0]) * 160, (int(loud[-1]) + 1) * 160
+
+
+def _levels(pcm: bytes) -> Float:
+    """dB of each 10 ms frame."""
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+    return (10 * np.log10((frames * frames).mean(axis=1) + 1)).astype(np.float32)
+
+
+def silences(pcm: bytes, least_ms: int) -> list[tuple[int, int]]:
+    """Stretches inside the voiced range (samples) that stay 33 dB below the loudest frame for `least_ms` or longer."""
+    levels = _levels(pcm)
+    first, last = voiced_range(pcm)
+    quiet = levels < levels.max() - 33
+    found: list[tuple[int, int]] = []
+    start: int | None = None
+    for frame in range(first // 160, last // 160):
+        if quiet[frame]:
+            start = frame if start is None else start
+        elif start is not None:
+            if (frame - start) * 10 >= least_ms:
+                found.append((start * 160, frame * 160))
+            start = None
+    return found
+
+
+def quietest(pcm: bytes) -> int:
+    """The sample in the middle of the quietest 60 ms between 35 and 80 % of the voiced range."""
+    levels = _levels(pcm)
+    first, last = (edge // 160 for edge in voiced_range(pcm))
+    low, high = first + (last - first) * 35 // 100, first + (last - first) * 80 // 100
+    smooth = np.convolve(levels, np.ones(6) / 6, "same")
+    return (low + int(np.argmin(smooth[low:high]))) * 160
