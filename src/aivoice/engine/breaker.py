@@ -81,16 +81,17 @@ class Breaker:
     def admit(self, now: float, *, last_resort: bool = False) -> Permit | None:
         """Leave for one attempt, or None: the provider is paused, or another attempt probes it right now.
 
-        last_resort: nothing else is left to try, so the pause is cut short; still only one probe at a time.
+        last_resort: nothing else is left to try, so it is admitted whatever its state: beside a probe, as no probe. A
+        probe of a stream lasts as long as that caller's speech, and meanwhile the others would have nobody.
         """
         match self.state(now):
             case "closed":
                 return Permit(self, probe=False)
             case "open" if not last_resort:
                 return None
+            case _ if self._probing:
+                return Permit(self, probe=False) if last_resort else None
             case _:
-                if self._probing:
-                    return None
                 self._probing = True
                 return Permit(self, probe=True)
 

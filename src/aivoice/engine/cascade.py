@@ -239,7 +239,7 @@ def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
 
 
 _BUILT_IN = frozenset({TRANSFER, END_CALL})
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufffd]")
 
 
 def _is_object(text: str) -> bool:

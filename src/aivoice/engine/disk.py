@@ -4,7 +4,8 @@ A `Spool` takes things on the event loop (an append, nothing more) and writes th
 lives while there is a spool. Policy
 - written: at least every `INTERVAL_S`; what was written survives the death of the process, `kill -9` included.
 - synced to the medium: every `SYNC_S` and at close; what was synced survives a power cut.
-- a spool whose disk fails stops writing, keeps its error (`failed`), and the call goes on.
+- a spool whose disk fails, or that fails itself, stops writing, keeps its error (`failed`), and the call goes on, as do
+  the files of all others.
 """
 
 from __future__ import annotations
@@ -37,12 +38,18 @@ class DiskError(VoiceError):
     code, stage, status = "disk_failed", "disk", 503
 
     @classmethod
-    def of(cls, label: str, error: OSError, advice: str) -> Self:
+    def of(cls, label: str, error: Exception, advice: str) -> Self:
         """label: the file or folder. advice: what to do about it."""
-        made = cls(f"{label}: {error.strerror or 'cannot be written'}; {advice}")
-        if error.errno in _FULL:
+        made = cls(f"{label}: {_words(error)}; {advice}")
+        if isinstance(error, OSError) and error.errno in _FULL:
             made.code, made.status = "disk_full", 507
         return made
+
+
+def _words(error: Exception) -> str:
+    """The system's words for it; of anything else the type only, as its text may hold what was written."""
+    told = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return told or "cannot be written"
 
 
 class Spool(Protocol):
@@ -69,7 +76,7 @@ class _Entry:
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
-        self.failed: OSError | None = None
+        self.failed: Exception | None = None
         self.synced_at = 0.0
         self.dirty = False
         self.waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
@@ -166,17 +173,17 @@ class DiskWriter:
             if entry.dirty and (closing or now - entry.synced_at >= SYNC_S):
                 entry.spool.sync()
                 entry.dirty, entry.synced_at = False, now
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - the thread serves every call: none may end it
             self._broken(entry, error)
 
-    def _broken(self, entry: _Entry, error: OSError) -> None:
+    def _broken(self, entry: _Entry, error: Exception) -> None:
         entry.failed = error
-        _log.warning("%s cannot be written any more: %s", entry.spool.label, error.strerror or type(error).__name__)
+        _log.warning("%s cannot be written any more: %s", entry.spool.label, _words(error))
 
     def _shut(self, entry: _Entry) -> None:
         try:
             entry.spool.shut()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._broken(entry, error)
 
     def _release(self, entry: _Entry) -> None:

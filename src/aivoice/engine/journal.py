@@ -125,7 +125,7 @@ class Encoder:
             return found[1]
         value = encode(part)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-        digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
         self._digests[id(part)] = (part, digest)
         if digest not in self._known:
             self._known.add(digest)
@@ -238,7 +238,8 @@ class FileJournal:
         lines: list[str] = []
         for record in batch:
             lines.extend(self._encoder.lines(record))
-        write_all(self._file, "".join(lines).encode())
+        # Half a surrogate pair, which a model may send, becomes the JSON escape of itself.
+        write_all(self._file, "".join(lines).encode(errors="backslashreplace"))
         return True
 
     def sync(self) -> None:

@@ -90,6 +90,8 @@ class FramePlayout:
             self._position = 0
             if clip.samples:
                 self._emit(e.PlayoutStarted(clip.turn, clip.attempt))
+                if self._current is not clip or self._is_held:
+                    return SILENCE  # whoever was told has silenced it
         offset = self._position * 2
         frame = bytes(clip.pcm[offset : offset + FRAME_BYTES])
         if len(frame) < FRAME_BYTES and not clip.complete:

@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aivoice.audio.frames import AudioChunk, samples_to_us
 from aivoice.audio.pacer import Pacer, PacerHandle
@@ -33,11 +34,14 @@ from aivoice.transports.ports import Transport
 
 __all__ = ["CallEnded", "CallSession", "Providers"]
 
-_LISTENER, _OLD_VAD = -1, -2  # keys of tasks that are no operations; those have positive ids
+# Keys of tasks that are no operations; those have positive ids.
+_LISTENER, _OLD_VAD, _CLOSING_VAD, _CLOSING_MEDIA = -1, -2, -3, -4
 _QUIET_WORDS_S = 0.8
 """Words that come without any voice heard by the VAD end a segment once they have stood still for so long."""
 _LAST_FRAMES_S = 0.06
 """What was handed to the transport last still has to leave."""
+_CLOSE_STEP_S = 2.0
+"""Longest wait for a part that is being closed; after that it is cancelled and left."""
 _SHUTDOWN_EFFECTS_S = 1.5
 """When the process is told to stop, side effects get this long; after that their outcome is unknown."""
 
@@ -82,10 +86,12 @@ class CallSession:
         self._key_terms, self._voice, self._speakable = tuple(key_terms), voice, speakable
         self._services = (tools, retriever, transfers)
         self._shared_pacer = pacer
+        self._own_pacer: Pacer | None = None
         self._call = Call(config)
         self._inbox: deque[e.Event] = deque()
         self._busy = False
-        self._reason = ""
+        self._reason = self._unwanted = ""
+        self._started = False
         self._buffers: dict[int, ClipBuffer] = {}
         self._stt: SttStream | None = None
         self._vad: VadStream | None = None
@@ -102,6 +108,7 @@ class CallSession:
         """Hold the call until it ends. Raises only CancelledError, after everything is closed."""
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
+        self._started = True
         started = self._now()
         self._scope = Scope(f"call:{self.call_id}", self._task_failed)
         self._effects = Scope(f"effects:{self.call_id}", self._task_failed)
@@ -115,8 +122,13 @@ class CallSession:
         effects_limit = max((spec.time_limit_ms / 1_000 for spec in self._config.tools), default=0.0) + 0.5
         try:
             self.feed(self._answered)
-            await self._transport.start(self)
+            if self._unwanted:
+                self.feed(e.HungUp(self._unwanted))
+            else:
+                await self._transport.start(self)
             await self._done.wait()
+            if self._reason == "shutdown":
+                effects_limit = _SHUTDOWN_EFFECTS_S
         except asyncio.CancelledError:
             effects_limit = _SHUTDOWN_EFFECTS_S
             self.feed(e.HungUp("shutdown"))
@@ -128,11 +140,16 @@ class CallSession:
         return CallEnded(self.call_id, self._reason, self._now() - started)
 
     def hang_up(self, reason: str = "operator_hung_up") -> None:
-        """End the call from our side, at once."""
-        self.feed(e.HungUp(reason))
+        """End the call from our side, at once; one that has not begun ends as it begins. "shutdown" means the process:
+        side effects then get 1.5 s instead of their own limits."""
+        if self._started:
+            self.feed(e.HungUp(reason))
+        else:
+            self._unwanted = reason
 
     async def _close(self, effects_limit: float) -> None:
-        """Drain, then cancel; every step bounded."""
+        """Drain, then cancel; every step bounded, and whatever one of them does, the others follow."""
+        closing = Scope(f"closing:{self.call_id}", self._task_failed)
         if self._reason not in ("shutdown", "caller_hung_up", "media_lost"):
             await asyncio.sleep(_LAST_FRAMES_S)
         for timer in (self._timer, self._quiet):
@@ -143,25 +160,23 @@ class CallSession:
         if isinstance(self._playout, SpanPlayout):
             self._playout.close()
         if self._vad is not None:
-            await self._vad.aclose()
+            closing.spawn(_CLOSING_VAD, self._vad.aclose())
+            await closing.drain(_CLOSE_STEP_S)
+            closing.cancel(_CLOSING_VAD)
         await self._scope.aclose()
-        await self._transport.close(self._reason or "ended")
+        closing.spawn(_CLOSING_MEDIA, self._transport.close(self._reason or "ended"))
+        await closing.drain(_CLOSE_STEP_S)
         await self._effects.drain(effects_limit)
         await self._effects.aclose()
-        if self._shared_pacer is None and self._own_pacer is not None:
+        await closing.aclose()
+        if self._own_pacer is not None:
             self._own_pacer.close()
-
-    _own_pacer: Pacer | None = None
 
     def _make_playout(self) -> Playout:
         if self._transport.carries_spans:
             return SpanPlayout(self._transport, self.feed, self._loop)
-        record = self._record_agent if self._recorder is not None else None
+        record = partial(self._recorder.write, "agent") if self._recorder is not None else None
         return FramePlayout(self._transport, self.feed, record)
-
-    def _record_agent(self, position: int, frame: bytes) -> None:
-        if self._recorder is not None:
-            self._recorder.write("agent", position, frame)
 
     def _task_failed(self, key: int, error: Exception) -> None:
         """A bug in our own operation code: keep the call alive, keep the content out of the text."""
@@ -213,14 +228,9 @@ class CallSession:
         if due is None or self._reason:
             return
         when = due / 1_000_000
-        if (
-            self._timer is not None
-            and not self._timer.cancelled()
-            and self._timer_at <= when
-            and self._timer_at > self._loop.time()
-        ):
-            return
         if self._timer is not None:
+            if not self._timer.cancelled() and self._loop.time() < self._timer_at <= when:
+                return
             self._timer.cancel()
         self._timer_at = when
         self._timer = self._loop.call_at(when, self._tick)

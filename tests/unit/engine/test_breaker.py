@@ -61,6 +61,20 @@ def test_a_cancelled_probe_leaves_the_probe_to_another() -> None:
     assert breaker.admit(6.0) is not None
 
 
+def test_beside_a_probe_that_lasts_a_call_with_nothing_else_is_served() -> None:
+    breaker = Breaker(BreakerRules(failures=1))
+    first = breaker.admit(0.0)
+    assert first is not None
+    first.failure(0.0)
+    probe = breaker.admit(6.0)
+    assert probe is not None
+    other = breaker.admit(6.0, last_resort=True)
+    assert other is not None
+    assert not other.probe
+    other.success()
+    assert breaker.state(6.0) == "closed"
+
+
 class BreakerMachine(RuleBasedStateMachine):
     """Whatever happens: open means no ordinary attempt, at most one probe runs, and time always heals."""
 
@@ -77,14 +91,17 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(last_resort=st.booleans())
     def attempt(self, last_resort: bool) -> None:
         before = self.breaker.state(self.now)
+        probing = any(permit.probe for permit in self.live)
         permit = self.breaker.admit(self.now, last_resort=last_resort)
         if before == "closed":
             assert permit is not None
             assert not permit.probe
         elif before == "open" and not last_resort:
             assert permit is None
-        elif permit is not None:
-            assert permit.probe
+        elif last_resort:
+            assert permit is not None
+        if permit is not None and before != "closed":
+            assert not permit.probe or not probing
         if permit is not None:
             self.live.append(permit)
 

@@ -243,6 +243,48 @@ def test_a_file_holds_what_memory_would(tmp_path: Path) -> None:
     assert (tmp_path / "j.jsonl").read_text() == memory.text()
 
 
+def test_half_a_surrogate_pair_is_written_and_read_back(tmp_path: Path) -> None:
+    """Models that split an emoji over two deltas send such halves."""
+    path = tmp_path / "j.jsonl"
+
+    async def scenario() -> None:
+        journal = FileJournal(path, "c1", CONFIG, DiskWriter(interval_s=0.01))
+        journal.event(1, e.Token(1, 2, "well \ud83d"))
+        journal.command(2, next(iter(conversation(1))))
+        await journal.aclose(3)
+
+    asyncio.run(scenario())
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert lines[1]["v"]["text"] == "well \ud83d"
+
+
+def test_a_file_that_fails_in_a_new_way_stops_no_other(tmp_path: Path) -> None:
+    class Broken:
+        label = "broken"
+
+        def write_batch(self) -> bool:
+            raise ValueError("what the caller said")
+
+        def sync(self) -> None: ...
+
+        def shut(self) -> None:
+            raise ValueError("what the caller said")
+
+    async def scenario() -> None:
+        writer, broken = DiskWriter(interval_s=0.01), Broken()
+        writer.add(broken)
+        journal = FileJournal(tmp_path / "j.jsonl", "c1", CONFIG, writer)
+        await asyncio.sleep(0.05)
+        journal.event(1, e.Tick())
+        await journal.aclose(2)
+        with pytest.raises(DiskError, match="broken: ValueError; free space") as told:
+            await writer.close(broken)
+        assert "caller said" not in str(told.value)
+
+    asyncio.run(scenario())
+    assert '"e":"Tick"' in (tmp_path / "j.jsonl").read_text()
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match="No such file"):
         FileJournal(tmp_path / "nowhere" / "j.jsonl", "c1", CONFIG)
