@@ -128,6 +128,7 @@ class _SttStream:
         self._recogniser = Recogniser(call.script, self._heard.put_nowait)
         self._origin: int | None = None
         self._failed = False
+        self.dropped_samples = 0
 
     def push(self, chunk: AudioChunk) -> None:
         assert chunk.pcm is not None

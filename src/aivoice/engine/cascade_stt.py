@@ -88,6 +88,7 @@ class _Backlog:
 
     def final(self, end: int) -> None:
         """A final came: forget what it covers, which is all up to the first end of speech, or to position `end`."""
+        self.dropped = 0  # it was heard
         if self.pending:
             while self.entries:
                 entry = self._pop()
@@ -122,14 +123,17 @@ class _Hearing:
         self._pump: Pump[Transcript] | None = None
         self._stream: SttStream | None = None
         self._wordless = False
+        self._lost = self._settled = self._told_lost = 0
         self._start()
 
     # ------------------------------------------------------------ the port
 
     @property
     def dropped_samples(self) -> int:
-        """Audio of speech that a successor would not hear, because more than 30 s waited for a final."""
-        return self._backlog.dropped
+        """See the port: what streams dropped, and what a successor did not hear because more than 30 s waited."""
+        open_ = self._backlog.dropped if self._stream is None else self._stream.dropped_samples - self._settled
+        self._told_lost = max(self._told_lost, self._lost + open_)
+        return self._told_lost
 
     def push(self, chunk: AudioChunk) -> None:
         self._backlog.add(chunk)
@@ -178,8 +182,17 @@ class _Hearing:
 
     # ------------------------------------------------------------ one provider
 
+    def _settle(self) -> None:
+        """A final came: what the stream dropped before it is lost. What it drops later a successor may hear."""
+        if self._stream is not None:
+            self._lost += self._stream.dropped_samples - self._settled
+            self._settled = self._stream.dropped_samples
+
+    def _leave(self) -> None:
+        self._stream, self._settled = None, 0
+
     def _start(self) -> None:
-        self._stream = None
+        self._leave()
         self._attempt = attempt = next(self._attempts, None)
         if attempt is None:
             self._pump = None
@@ -193,13 +206,15 @@ class _Hearing:
             if attempt is self._attempt and not self._closed:
                 for entry in tuple(self._backlog.entries):
                     _pass_on(stream, entry)
+                self._lost += self._backlog.dropped  # while it was opened, or before its predecessor failed
+                self._backlog.dropped = 0
                 self._stream = stream
                 self._set_limit(self._limits.catch_up * self._backlog.samples / SAMPLE_RATE)
             async for transcript in stream:
                 yield transcript
         finally:
             if self._stream is stream:
-                self._stream = None
+                self._leave()
             await stream.aclose()
 
     def _tell(self, entry: AudioChunk | _Hint) -> None:
@@ -208,7 +223,7 @@ class _Hearing:
         try:
             _pass_on(self._stream, entry)
         except Exception as error:  # noqa: BLE001 - a recogniser's bug must not reach the transport that pushes audio
-            self._stream = None
+            self._leave()
             self._pump.fail("provider_crashed", f"raised {type(error).__name__} when given audio")
 
     def _set_limit(self, extra_s: float = 0.0) -> None:
@@ -234,6 +249,7 @@ class _Hearing:
         if transcript.kind == "final":
             attempt.proved()
             self._backlog.final(transcript.end)
+            self._settle()
         if transcript.kind == "final" or not self._backlog.pending:
             self._set_limit()
         return transcript

@@ -41,7 +41,14 @@ class SttStream(Protocol):
     """One call's recogniser. Push from the loop, iterate the transcripts in one task."""
 
     def push(self, chunk: AudioChunk) -> None:
-        """Next audio, contiguous. Never blocks; past 30 s of backlog the oldest is dropped and counted."""
+        """Next audio, contiguous. Never blocks. At least 30 s may wait to be heard; past that a recogniser may drop the
+        oldest, and counts it."""
+        ...
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples that were pushed and will never be heard, because too much waited; never goes back. Every other
+        sample before a `speech_ended` lies within a final, or the stream fails."""
         ...
 
     def speech_started(self, position: int) -> None:

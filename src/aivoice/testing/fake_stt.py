@@ -16,6 +16,7 @@ from aivoice.testing.randomness import AT_ONCE, Constant, Latency, seconds
 from aivoice.testing.truth import SpokenWord, Truth
 
 BACKLOG_SAMPLES = 30 * SAMPLE_RATE
+"""Most that may come at one moment; of more the oldest is never heard."""
 
 MISHEARD = {
     "fifteen": "fifty", "fifty": "fifteen", "thirteen": "thirty", "two": "to", "four": "for", "tuesday": "today",
@@ -94,7 +95,9 @@ class FakeSttStream:
         self._out: Outbox[Transcript] = Outbox()
         self._start: int | None = None  # where unrecognised audio begins
         self._pushed = 0
-        self._pushed_at = 0.0
+        self._pushed_at = -1.0
+        self._burst = 0  # position at which the audio of this moment began
+        self.dropped_samples = 0
         self._said = ""
         self._told = 0  # words of the segment told so far: interims never shrink
         self._ticker: asyncio.TimerHandle | None = None
@@ -111,7 +114,15 @@ class FakeSttStream:
             return
         if self._start is None:
             self._start = chunk.position
-        self._pushed, self._pushed_at = chunk.end, self._loop.time()
+        now = self._loop.time()
+        if now != self._pushed_at:
+            self._burst = chunk.position
+        self._pushed, self._pushed_at = chunk.end, now
+        over = chunk.end - self._burst - BACKLOG_SAMPLES
+        if over > 0:
+            self._burst += over
+            self.dropped_samples += over
+            self._start = max(self._start, self._burst)
         if self._behaviour.interims and self._ticker is None:
             word = self._truth.first_after(self._from())
             if word is not None and word.start < chunk.end:

@@ -96,6 +96,10 @@ class _FaultySttStream:
         self._inner, self._injector, self._faults = inner, injector, faults
         self._closed = asyncio.Event()
 
+    @property
+    def dropped_samples(self) -> int:
+        return self._inner.dropped_samples
+
     def push(self, chunk: AudioChunk) -> None:
         self._inner.push(chunk)
 

@@ -23,6 +23,7 @@ from aivoice.testing.fakes import FakeLlm, FakeStt, FakeTts, FakeVad, Truth, der
 from aivoice.testing.faults import Injector, Stage
 from aivoice.testing.faulty import FaultyLlm, FaultyStt, FaultyTts, FaultyVad
 from aivoice.testing.line import Line
+from aivoice.testing.owned import beside
 from aivoice.testing.randomness import Constant, seconds
 from aivoice.testing.virtual_time import run_virtual
 
@@ -98,14 +99,14 @@ async def _call(plan: CallPlan, record: CallRecord) -> None:
     providers, chains, inner = _providers(plan, truth, stage)
     session = _session(plan, line, config, providers, tools, (_recorder(record), caller.observe))
     trouble = _line_trouble(line, stage.injector("transport"))
-    acting = asyncio.ensure_future(caller.run())
     try:
-        record.ended = await session.run()
+        async with beside(caller.run()) as acting:
+            try:
+                record.ended = await session.run()
+            finally:
+                for timer in trouble:
+                    timer.cancel()
     finally:
-        for timer in trouble:
-            timer.cancel()
-        acting.cancel()
-        await asyncio.gather(acting, return_exceptions=True)
         for chain in chains:
             await chain.aclose()
     if not acting.cancelled() and (error := acting.exception()) is not None:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 from aivoice.core.text import canonical
+from aivoice.testing.owned import beside
 
 T = TypeVar("T")
 
@@ -76,13 +77,9 @@ def _timed(call: Callable[[], None]) -> float:
 
 async def cancelled(work: Callable[[], Awaitable[Any]], *, after_s: float) -> None:
     """Start `work`, cancel it after `after_s`, and see that the cancellation (or an earlier end) comes through."""
-    task = asyncio.ensure_future(work())
-    await asyncio.sleep(after_s)
-    task.cancel()
-    try:
-        await patiently(asyncio.shield(asyncio.gather(task, return_exceptions=True)), "a cancelled task")
-    finally:
-        assert task.done(), "a cancelled task goes on"
+
+    async with beside(work()):
+        await asyncio.sleep(after_s)
 
 
 def similar(said: str, expected: str, *, share: float = 0.6) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from aivoice.core.prompt import GenerationRequest
 from aivoice.providers.ports import LanguageModel, LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 from aivoice.testing.conformance import CLOSE_S, collect, patiently
+from aivoice.testing.owned import beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,13 @@ async def cancelling_midway_leaves_the_model_usable(subject: Subject) -> None:
 
     for wait_for_first in (False, True):
         started = asyncio.Event()
-        task = asyncio.ensure_future(read())
-        if wait_for_first:
-            await patiently(started.wait(), "the first delta")
-        else:
-            await asyncio.sleep(0)
-        task.cancel()
-        (outcome,) = await patiently(asyncio.gather(task, return_exceptions=True), "a cancelled reply")
-        assert outcome is None or isinstance(outcome, asyncio.CancelledError), (
-            f"cancelling raised {type(outcome).__name__}"
-        )
+        async with beside(read()) as task:
+            if wait_for_first:
+                await patiently(started.wait(), "the first delta")
+            else:
+                await asyncio.sleep(0)
+        error = None if task.cancelled() else task.exception()
+        assert error is None, f"cancelling raised {type(error).__name__}"
     await a_reply_has_words_and_ends(subject)
 
 

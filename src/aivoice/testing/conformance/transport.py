@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aivoice.audio.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, SILENCE, AudioChunk
-from aivoice.testing.conformance import closes, patiently
+from aivoice.testing.conformance import cancelled, closes, patiently
+from aivoice.testing.owned import beside
 from aivoice.transports.ports import Transport
 
 MOST_CLOSE_S = 2.0
@@ -108,15 +108,12 @@ async def the_far_side_can_leave(subject: Subject) -> None:
 
 async def closing_is_idempotent_and_the_last_word(subject: Subject) -> None:
     sink = await _begin(subject)
-    speaking = asyncio.ensure_future(subject.speak(2_000))
-    await asyncio.sleep(0.2)
-    await closes(lambda: subject.transport.close("test"), within_s=MOST_CLOSE_S)
-    count = len(sink.chunks)
-    await asyncio.sleep(0.2)
-    assert len(sink.chunks) == count, "audio came after close"
-    speaking.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await speaking
+    async with beside(subject.speak(2_000)):
+        await asyncio.sleep(0.2)
+        await closes(lambda: subject.transport.close("test"), within_s=MOST_CLOSE_S)
+        count = len(sink.chunks)
+        await asyncio.sleep(0.2)
+        assert len(sink.chunks) == count, "audio came after close"
 
 
 async def closing_before_start_is_safe(subject: Subject) -> None:
@@ -125,10 +122,7 @@ async def closing_before_start_is_safe(subject: Subject) -> None:
 
 async def a_cancelled_start_leaves_nothing(subject: Subject) -> None:
     sink = Sink()
-    task = asyncio.ensure_future(subject.transport.start(sink))
-    await asyncio.sleep(0)
-    task.cancel()
-    await patiently(asyncio.gather(task, return_exceptions=True), "a cancelled start")
+    await cancelled(lambda: subject.transport.start(sink), after_s=0.0)
     await closes(lambda: subject.transport.close("cancelled"), within_s=MOST_CLOSE_S)
     count = len(sink.chunks)
     await asyncio.sleep(0.2)

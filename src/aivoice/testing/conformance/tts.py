@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aivoice.audio.frames import SAMPLE_RATE
 from aivoice.providers.ports import SpeechAudio, SpeechEvent, SpeechMark, TextToSpeech
 from aivoice.testing.conformance import cancelled, closes, collect, patiently
+from aivoice.testing.owned import beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,10 @@ async def closing_midway_ends_the_iterator_quietly_and_twice(subject: Subject) -
     stream = await patiently(subject.provider.open(), "open")
     stream.push(subject.text)
     stream.finish()
-    reader = asyncio.ensure_future(collect(aiter(stream), "speech of a closed stream"))
-    await asyncio.sleep(0.01)
-    await closes(stream.aclose)
-    await patiently(reader, "the iterator of a closed stream")
+    async with beside(collect(aiter(stream), "speech of a closed stream")) as reader:
+        await asyncio.sleep(0.01)
+        await closes(stream.aclose)
+        await patiently(reader, "the iterator of a closed stream")
     stream.push("more")
     stream.finish()
 
