@@ -1,4 +1,4 @@
-"""`python -m benchmarks [peers | sweep | media | embedded] …`: the benchmarks of this checkout.
+"""`python -m benchmarks [peers | sweep | media | embedded | turns] …`: the benchmarks of this checkout.
 
 With no name: the peers. ``--quick``: samples of all. ``--prove``: all in full, written into docs/benchmarks.md.
 """
@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import embedded_calls, media, peers, sweep
+from benchmarks import embedded_calls, embedded_turns, media, peers, sweep
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[[list[str]], int]] = {
     "media": media.main,
     "embedded": embedded_calls.main,
+    "turns": embedded_turns.main,
     "sweep": sweep.main,
     "peers": peers.main,
 }

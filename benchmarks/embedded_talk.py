@@ -48,7 +48,7 @@ class Manner:
 class Turn:
     """One line said. Times: loop time, s; ended: the last voiced frame was handed in. first, answer: the agent's first
     sound and its answer's, None where none came. early: it sounded inside the line. kind, wait_ms: what endpointing
-    chose. stages: the waterfall, ms."""
+    chose. heard: the text that was answered. stages: the waterfall, ms."""
 
     text: str
     paused: bool
@@ -59,6 +59,7 @@ class Turn:
     answer: float | None = None
     kind: str = "none"
     wait_ms: int = 0
+    heard: str = ""
     speculative: bool = False
     stages: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -130,14 +131,14 @@ class Watch(CallHub):
 
     def __init__(self, clips: Mapping[str, str]) -> None:
         super().__init__(clips)
-        self.ends: dict[int, str] = {}
+        self.ends: dict[int, c.TurnEnded] = {}
         self.falls: list[tuple[float, c.Waterfall]] = []
 
     def publish(self, at_us: int, item: Item) -> None:
         super().publish(at_us, item)
         match item:
             case c.TurnEnded():
-                self.ends[item.turn] = item.why
+                self.ends[item.turn] = item
             case c.Waterfall():
                 self.falls.append((at_us / 1e6, item))
             case _:
@@ -246,6 +247,8 @@ def explain(turns: Sequence[Turn], watch: Watch) -> None:
         at, fall = found
         turn.answer, turn.speculative = at, fall.speculative
         turn.stages = {name: us / 1e3 for name, us in fall.stages}
-        why = watch.ends.get(fall.turn, "")
-        match = _WHY.match(why)
-        turn.kind, turn.wait_ms = (match[1], int(match[2])) if match else (why or "none", 0)
+        end = watch.ends.get(fall.turn)
+        if end is not None:
+            match = _WHY.match(end.why)
+            turn.heard, turn.kind = end.text, match[1] if match else end.why
+            turn.wait_ms = int(match[2]) if match else 0

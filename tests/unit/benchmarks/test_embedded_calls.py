@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from benchmarks import embedded_calls
-from benchmarks.embedded_calls import Condition, Measured
+from benchmarks import embedded_figures
+from benchmarks.embedded_figures import Condition, Measured
 from benchmarks.embedded_talk import MemoryPhone, Turn, Watch, explain
 
 from aivoice.audio.frames import FRAME_BYTES, AudioChunk
@@ -24,31 +24,31 @@ def measured(*turns: Turn, condition: Condition = EIGHT) -> Measured:
 
 
 def test_the_goal_is_of_the_first_sound_and_early_turns_are_no_latency() -> None:
-    row = embedded_calls.figures(measured(TURN, replace(TURN, first=13.0, early=True)))
+    row = embedded_figures.figures(measured(TURN, replace(TURN, first=13.0, early=True)))
     assert row["first_ms"] == {"p50": 500.0, "p90": 500.0, "p95": 500.0, "max": 500.0}
     assert row["answer_ms"]["p50"] == 900.0
     assert (row["early_percent"], row["unanswered"], row["met"]) == (50.0, 0, True)
 
 
 def test_a_slow_tail_and_no_turns_at_all_miss_the_goal() -> None:
-    assert not embedded_calls.figures(measured(TURN, replace(TURN, first=11.3)))["met"]
-    assert not embedded_calls.figures(measured())["met"]
-    assert embedded_calls.figures(measured(condition=replace(EIGHT, goal=None)))["met"]
+    assert not embedded_figures.figures(measured(TURN, replace(TURN, first=11.3)))["met"]
+    assert not embedded_figures.figures(measured())["met"]
+    assert embedded_figures.figures(measured(condition=replace(EIGHT, goal=None)))["met"]
 
 
 def test_an_unanswered_turn_is_counted() -> None:
-    assert embedded_calls.figures(measured(TURN, replace(TURN, first=None, answer=None)))["unanswered"] == 1
+    assert embedded_figures.figures(measured(TURN, replace(TURN, first=None, answer=None)))["unanswered"] == 1
 
 
 def test_the_chosen_wait_is_told_apart_from_the_rest() -> None:
     loose = replace(TURN, kind="loose", wait_ms=400, stages={"tts": 40.0})
-    (kind,) = embedded_calls.figures(measured(loose))["kinds"]
+    (kind,) = embedded_figures.figures(measured(loose))["kinds"]
     assert (kind["kind"], kind["beyond_ms"]["p50"], kind["stages"]) == ("loose", 100.0, {"tts": 40})
 
 
 def test_the_document_says_what_missed() -> None:
-    rows = [embedded_calls.figures(measured(TURN, replace(TURN, first=11.3)))]
-    text = embedded_calls.markdown(rows, (EIGHT,), "quick")
+    rows = [embedded_figures.figures(measured(TURN, replace(TURN, first=11.3)))]
+    text = embedded_figures.markdown(rows, (EIGHT,), "quick")
     assert "| eight: end of speech → first sound, p95 | 1300 ms | ≤ 1200 ms | NO |" in text
 
 
