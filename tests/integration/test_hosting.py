@@ -40,6 +40,7 @@ from aivoice.testing.fakes import (
 )
 from aivoice.testing.sound import voice_pcm
 from aivoice.testing.virtual_time import run_virtual
+from aivoice.traces.files import write_whole
 from aivoice.transports.memory import MemoryTransport
 
 QUESTION = "Are you open on Saturday?"
@@ -181,3 +182,31 @@ def test_without_files_a_call_takes_place_all_the_same(tmp_path: Path) -> None:
 
     assert run_virtual(scenario()) == "caller_hung_up"
     assert not (tmp_path / "journal.jsonl").exists()
+
+
+def test_a_bug_in_writing_the_files_frees_the_line_and_tells_nobody_what_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(directory: Path, trace: object) -> None:
+        raise ValueError(QUESTION)
+
+    monkeypatch.setattr("aivoice.hosting.calls.write_trace_files", broken)
+
+    async def scenario() -> str:
+        async with hosted_calls(tmp_path) as (calls, hosted):
+            leg = MemoryTransport(caller(), pacer=calls.pacer, end="caller_hung_up")
+            call = calls.run(
+                leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub(hosted.config.clips)
+            )
+            async with asyncio.timeout(120):
+                return await call.wait_closed()
+
+    assert run_virtual(scenario()) == "caller_hung_up"
+    assert "call c1 failed: ValueError" in caplog.text
+    assert QUESTION not in caplog.text
+
+
+def test_half_a_surrogate_pair_reaches_every_file_and_breaks_none(tmp_path: Path) -> None:
+    """Valid JSON from a tool, or half an emoji from a model, may hold one; UTF-8 may not."""
+    write_whole(tmp_path / "trace.json", json.dumps({"result": "\ud83d"}, ensure_ascii=False))
+    assert json.loads((tmp_path / "trace.json").read_text())["result"] == "\ud83d"

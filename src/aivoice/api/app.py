@@ -173,7 +173,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
         async for changes in stream:
             number += 1
             line = f"id: {number}\ndata: {json.dumps(changes, ensure_ascii=False)}\n\n" if changes else ": here\n\n"
-            await response.write(line.encode())
+            await response.write(line.encode(errors="backslashreplace"))
     except ConnectionResetError:
         pass  # the reader has gone; the call goes on
     finally:

@@ -92,7 +92,9 @@ async def _read(response: aiohttp.ClientResponse) -> dict[str, Any] | None:
 
 
 def _text(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    """As JSON. Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes a question mark."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="replace").decode()
 
 
 def _unknown(why: str) -> ToolOutcome:

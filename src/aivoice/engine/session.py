@@ -109,6 +109,7 @@ class CallSession:
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._started = True
+        report_attempts(self.feed)
         started = self._now()
         self._scope = Scope(f"call:{self.call_id}", self._task_failed)
         self._effects = Scope(f"effects:{self.call_id}", self._task_failed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,12 +185,22 @@ class Calls:
         except asyncio.CancelledError:
             reason = "shutdown"
             raise
-        except Exception:  # noqa: BLE001 - a bug ends one call, never the house
-            _log.exception("call %s failed", call.id)
+        except Exception as error:  # noqa: BLE001 - a bug ends one call, never the house
+            _log_bug(call.id, error)
         finally:
-            if files is not None:
-                await asyncio.shield(files.close(hub))
-            call.closed(reason)
+            try:
+                if files is not None:
+                    await asyncio.shield(files.close(hub))
+            except Exception as error:  # noqa: BLE001 - the line is free again, whatever became of its files
+                _log_bug(call.id, error)
+            finally:
+                call.closed(reason)
+
+
+def _log_bug(call_id: str, error: Exception) -> None:
+    """Where it happened, not its text, which may hold what was said."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("call %s failed: %s\n%s", call_id, type(error).__name__, where)
 
 
 class _Files:

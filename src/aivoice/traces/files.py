@@ -29,5 +29,5 @@ def write_trace_files(directory: Path, trace: Trace) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Replace `path` by `text` at once."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", errors="backslashreplace")
     os.replace(part, path)

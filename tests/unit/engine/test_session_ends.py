@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from aivoice.audio.frames import FRAME_BYTES, SILENCE
+from aivoice.audio.frames import FRAME_BYTES, SILENCE, AudioChunk
 from aivoice.audio.pacer import Pacer
 from aivoice.core import commands as c
 from aivoice.core import events as e
 from aivoice.core.config import CallConfig
 from aivoice.core.prompt import ToolSpec
+from aivoice.engine.cascade_vad import VadCascade
 from aivoice.engine.clips import ClipBuffer
 from aivoice.engine.playout import FramePlayout
 from aivoice.engine.session import CallEnded, CallSession, Providers
@@ -79,9 +80,17 @@ def hold(
     transport: type[MemoryTransport] = MemoryTransport,
     config: CallConfig = CallConfig(),
     tools: SlowTools | None = None,
+    seen: list[e.ProviderAttempt] | None = None,
 ) -> Held:
     rng, pacer = random.Random(1), Pacer(asyncio.get_running_loop())
     notes: list[c.Note] = []
+
+    def look(_: int, item: e.Event | c.Command) -> None:
+        if isinstance(item, c.Note):
+            notes.append(item)
+        elif isinstance(item, e.ProviderAttempt) and seen is not None:
+            seen.append(item)
+
     session = CallSession(
         call_id="x",
         transport=transport(lambda: SILENCE, pacer=pacer),
@@ -90,7 +99,7 @@ def hold(
         ),
         config=config,
         tools=tools,
-        observers=(lambda _, item: notes.append(item) if isinstance(item, c.Note) else None,),
+        observers=(look,),
         pacer=pacer,
     )
     return Held(session, asyncio.get_running_loop().create_task(session.run()), pacer, notes)
@@ -179,3 +188,34 @@ def test_what_is_silenced_as_it_begins_is_not_heard_at_all(silence: str) -> None
         playout.tick()
     assert written == [SILENCE] * 4
     assert len(SILENCE) == FRAME_BYTES
+
+
+class DyingVad(FakeVad):
+    """Its streams raise at their hundredth chunk."""
+
+    def open(self, sink: Callable[[VadEvent], None]) -> Any:
+        stream, chunks = super().open(sink), iter(range(100))
+        push = stream.push
+
+        def counted(chunk: AudioChunk) -> None:
+            if next(chunks, None) is None:
+                raise RuntimeError("what the caller said")
+            push(chunk)
+
+        stream.push = counted  # type: ignore[method-assign]
+        return stream
+
+
+def test_a_detector_that_is_replaced_is_on_record() -> None:
+    seen: list[e.ProviderAttempt] = []
+
+    async def scenario() -> None:
+        call = hold(vad=VadCascade([DyingVad(name="first"), FakeVad(name="second")]), seen=seen)  # type: ignore[arg-type]
+        await asyncio.sleep(6)
+        call.session.hang_up()
+        await call.run
+        call.pacer.close()
+
+    run_virtual(scenario())
+    told = [(each.provider, each.state) for each in seen if each.stage == "vad"]
+    assert told == [("first", "started"), ("first", "failed"), ("second", "switched"), ("second", "started")]
