@@ -68,7 +68,9 @@ def author(request: GenerationRequest) -> Reply:
 
 
 @asynccontextmanager
-async def hosted_calls(tmp_path: Path) -> AsyncIterator[tuple[Calls, Hosted]]:
+async def hosted_calls(
+    tmp_path: Path, author: Callable[[GenerationRequest], Reply] = author
+) -> AsyncIterator[tuple[Calls, Hosted]]:
     path = tmp_path / "business.yaml"
     path.write_text("name: Corner Bakery\nhours:\n  weekdays: 7:00-18:00\n  saturday: 9:00-13:00\n  sunday: closed\n")
     truth = Truth()
@@ -129,6 +131,21 @@ def test_a_call_leaves_whole_files_that_tell_the_same_story(tmp_path: Path) -> N
     first, loud = np.flatnonzero(agent)[0], np.flatnonzero(samples[:, 1])[0]
     shared = min(len(agent) - first, len(samples) - loud)
     assert np.array_equal(agent[first : first + shared], samples[loud : loud + shared, 1])
+
+
+def test_a_model_that_goes_by_the_tools_it_is_shown_can_end_the_call(tmp_path: Path) -> None:
+    def by_its_tools(request: GenerationRequest) -> Reply:
+        shown = {spec.name: spec.parameters for spec in request.tools}
+        assert "transfer" not in shown, "nobody is there to transfer to"
+        return Reply("Yes. Goodbye.", (("end_call", "{}"),) if "end_call" in shown else ())
+
+    async def scenario() -> str:
+        async with hosted_calls(tmp_path, by_its_tools) as (calls, _):
+            leg = MemoryTransport(caller(), pacer=calls.pacer, end="caller_hung_up")
+            call = calls.run(leg, call_id="c1", business_id="bakery", directory=None, hub=CallHub())
+            return await call.wait_closed()
+
+    assert run_virtual(scenario()) == "agent_ended"
 
 
 def test_leaving_the_house_ends_its_calls_politely_with_whole_files(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aivoice.business.hours import NO_HOURS, Hours
+from aivoice.core.built_in import built_in_tools
 from aivoice.core.config import DEFAULT_CLIPS, CallConfig, Silence, Target
 from aivoice.core.config import Emergency as CallEmergency
 from aivoice.core.prompt import ToolSpec
@@ -123,8 +124,8 @@ class Business:
         return next((tool for tool in self.tools if tool.name == name), None)
 
     def tool_specs(self) -> tuple[ToolSpec, ...]:
-        """The tools as the model and the core see them, in the file's order."""
-        return tuple(tool.spec() for tool in self.tools)
+        """The tools as the model and the core see them: in the file's order, then those that every call has."""
+        return (*(tool.spec() for tool in self.tools), *built_in_tools([item.name for item in self.transfers]))
 
     def clips(self) -> dict[str, str]:
         """Every sentence to synthesise when the business is set up: key → text, as `CallConfig.clips` wants them.

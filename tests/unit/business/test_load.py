@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,7 +46,12 @@ def test_the_examples_are_whole(name: str) -> None:
     assert business.emergency.target in {target.name for target in business.transfers}
     config = business.call_config()
     assert config.emergency.phrases == business.emergency.phrases
-    assert [spec.name for spec in config.tools] == [tool.name for tool in business.tools]
+    own = [tool.name for tool in business.tools]
+    assert [spec.name for spec in config.tools] == [*own, "transfer", "end_call"]
+    for spec in config.tools:
+        jsonschema.Draft202012Validator.check_schema(spec.parameters)
+    transfer = config.tools[-2].parameters["properties"]["target"]["enum"]
+    assert transfer == [target.name for target in config.targets]
     assert set(config.clips) >= set(DEFAULT_CLIPS)
     assert business.name in business.system_prompt()
     assert "Monday" in business.system_prompt()
@@ -57,6 +63,7 @@ def test_a_name_is_enough(tmp_path: Path) -> None:
     assert business.name == "No"
     assert business.clips()["greeting"] == "Thank you for calling No. How can I help?"
     assert [(tool.name, tool.endpoint) for tool in business.tools] == [("take_message", MESSAGES)]
+    assert [spec.name for spec in business.tool_specs()] == ["take_message", "end_call"]
     assert not business.hours.known
     assert business.facts() == ()
 

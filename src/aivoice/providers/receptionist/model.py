@@ -20,7 +20,7 @@ from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDel
 from aivoice.providers.receptionist.facts import Facts, facts_of
 from aivoice.providers.receptionist.plan import Reply, plan
 from aivoice.providers.receptionist.replay import replaying
-from aivoice.providers.receptionist.schema import Shape, shape_of
+from aivoice.providers.receptionist.schema import BUILT_IN, Shape, shape_of
 from aivoice.providers.receptionist.state import State
 
 # Messages read in one go; a message never read before costs about 0.2 ms.
@@ -83,12 +83,13 @@ _SHAPES: dict[int, tuple[tuple[ToolSpec, ...], tuple[Shape, ...]]] = {}
 
 
 def shapes_of(tools: tuple[ToolSpec, ...]) -> tuple[Shape, ...]:
-    """The tools as shapes; the last few sets of tools are remembered (schemas are never changed in place)."""
+    """The business's tools as shapes; the last few sets are remembered (schemas are never changed in place). Those
+    built in are no forms to fill: the receptionist knows by itself when to call them."""
     key = id(tools)
     known = _SHAPES.get(key)
     if known is not None and known[0] is tools:
         return known[1]
-    shapes = tuple(shape_of(spec) for spec in tools)
+    shapes = tuple(shape_of(spec) for spec in tools if spec.name not in BUILT_IN)
     while len(_SHAPES) >= 64:
         del _SHAPES[next(iter(_SHAPES))]
     _SHAPES[key] = (tools, shapes)

@@ -17,7 +17,7 @@ from aivoice.providers.receptionist.moments import spoken_day, spoken_time
 from aivoice.providers.receptionist.opening import hours_answer
 from aivoice.providers.receptionist.reply import Draft, Reply
 from aivoice.providers.receptionist.say import Voice
-from aivoice.providers.receptionist.schema import BUILT_IN, END_CALL, TAKE_MESSAGE, TRANSFER
+from aivoice.providers.receptionist.schema import END_CALL, TAKE_MESSAGE, TRANSFER
 from aivoice.providers.receptionist.state import State, main_form
 from aivoice.providers.receptionist.steps import form_step
 from aivoice.providers.receptionist.tell import tell_results
@@ -173,12 +173,6 @@ def transfer(draft: Draft) -> None:
         if any(f" {plain(way)} " in said for way in (name, *phrases) if plain(way)):
             target = name
             break
-    shape = state.shape(TRANSFER)
-    allowed = (
-        [option.value for item in shape.fields if item.name == "target" for option in item.options] if shape else []
-    )
-    if allowed and target not in allowed:
-        target = str(allowed[0])
     draft.say("transfer")
     draft.call(TRANSFER, {"target": target})
 
@@ -370,7 +364,7 @@ def _ways(draft: Draft) -> None:
     tasks = [
         "take a message" if shape.name == TAKE_MESSAGE else re.sub(r" (at|for|to|with) (the|our|a) .*$", "", shape.task)
         for shape in draft.state.shapes
-        if shape.spec.side_effects and shape.name not in BUILT_IN and shape.askable
+        if shape.spec.side_effects and shape.askable
     ][:3]
     if tasks:
         draft.say("ways", tasks=listed(["answer questions", *tasks]))

@@ -8,7 +8,7 @@ from typing import Any
 from aivoice.core.prompt import GenerationRequest
 from aivoice.providers.receptionist.readback import canonical
 from aivoice.providers.receptionist.say import Voice
-from aivoice.providers.receptionist.schema import TAKE_MESSAGE, TRANSFER
+from aivoice.providers.receptionist.schema import TAKE_MESSAGE
 from aivoice.providers.receptionist.state import State
 
 
@@ -50,7 +50,7 @@ class Draft:
 
     @property
     def can_transfer(self) -> bool:
-        return bool(self.state.facts.targets) or self.state.shape(TRANSFER) is not None
+        return bool(self.state.facts.targets)
 
     def offer_help(self) -> None:
         """Offer what is left when this receptionist cannot help: a message, a person."""
