@@ -1,12 +1,14 @@
 """`python -m benchmarks [peers | sweep | media | embedded | turns] …`: the benchmarks of this checkout.
 
 With no name: the peers. ``--quick``: samples of all. ``--prove``: all in full, written into docs/benchmarks.md.
+``--help``: this, and every part's own options.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks import embedded_calls, embedded_turns, media, peers, sweep
@@ -24,6 +26,8 @@ PARTS: dict[str, Callable[[list[str]], int]] = {
 
 def main(arguments: list[str]) -> int:
     """Exit status: the highest; each part runs whatever became of the others."""
+    if arguments in (["--help"], ["-h"]):
+        return show_help()
     if arguments and arguments[0] in PARTS:
         return PARTS[arguments[0]](arguments[1:])
     if "--prove" in arguments:
@@ -32,6 +36,18 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--quick"]:
         return max([part(arguments) for part in PARTS.values()])
     return peers.main(arguments)
+
+
+def show_help() -> int:
+    """What the parts themselves say, so that no list of options can grow old."""
+    print(f"usage: benchmarks [{' | '.join(PARTS)}] [options of the part]")
+    print("       benchmarks --quick | --prove\n\nWith no name: the peers. --quick: samples of all.")
+    print("--prove: all in full, written into docs/benchmarks.md.")
+    for name, part in PARTS.items():
+        print(f"\n{name}\n{'-' * len(name)}", flush=True)
+        with suppress(SystemExit):
+            part(["--help"])
+    return 0
 
 
 if __name__ == "__main__":

@@ -84,12 +84,13 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same calls, byte for byte.")] = 1,
     processes: Annotated[int, typer.Option(min=0, help="0: one a core. Changes no call.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the journals of calls that break a contract.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Markdown file whose section on this is rewritten.")] = None,
     as_json: Json = False,
 ) -> None:
     """Hold calls in virtual time with simulated callers and failing providers, and check every contract."""
     from aivoice.cli.simulate import simulate_command
 
-    simulate_command(calls=calls, seed=seed, processes=processes, out=out, as_json=as_json)
+    simulate_command(calls=calls, seed=seed, processes=processes, out=out, docs=docs, as_json=as_json)
 
 
 @app.command()
@@ -103,9 +104,9 @@ def replay(
     replay_command(journal, as_json=as_json)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context) -> None:
-    """Measure this engine beside others (needs the source checkout; arguments go to the benchmarks)."""
+    """Measure this engine beside others (needs the source checkout). Arguments, --help too, go to the benchmarks."""
     from aivoice.cli.bench import bench_command
 
     bench_command(context.args)

@@ -301,3 +301,15 @@ def test_a_waterfall_is_as_long_as_its_turn(stages: list[tuple[str, float]]) -> 
     assert line is not None
     assert line.plain.count("█") == round(total / 20)
     assert f"{total:.0f} ms" in line.plain
+
+
+def test_the_help_of_the_benchmarks_names_their_parts_and_options() -> None:
+    from benchmarks.__main__ import PARTS
+
+    program = Path(sys.executable).with_name("aivoice")
+    shown = subprocess.run([program, "bench", "--help"], capture_output=True, text=True, timeout=100, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert {"peers", "sweep", "media"} <= set(PARTS)
+    for name in PARTS:
+        assert f"\n{name}\n---" in shown.stdout
+    assert shown.stdout.count("--quick") > len(PARTS)
