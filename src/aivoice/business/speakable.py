@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from aivoice.engine.clips import Speakable, Spoken
 from aivoice.speech.normalise import normalise
+from aivoice.speech.settled import unsettled
 
 _PER_MS = 14 / 1_000
 """The engine guesses the length of unfinished audio at 14 units of weight a second; ours are ms."""
@@ -22,6 +23,7 @@ def speakable(lexicon: Mapping[str, str]) -> Speakable:
     @lru_cache(maxsize=256)
     def say(text: str) -> Spoken:
         spoken = normalise(text, known)
-        return Spoken(spoken.text, spoken.word_map, tuple(word.weight * _PER_MS for word in spoken.words))
+        weights = tuple(word.weight * _PER_MS for word in spoken.words)
+        return Spoken(spoken.text, spoken.word_map, weights, unsettled(text, known))
 
     return say

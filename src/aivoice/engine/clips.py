@@ -17,12 +17,14 @@ class Spoken:
     """Source text as it is to be pronounced.
 
     sources: for each spoken word, the index of its source word (ascending). weights: how long each source word takes,
-    relative to the others (its spoken characters).
+    relative to the others (its spoken characters). unsettled: how many of the last source words may be said otherwise
+    once more text follows ("5", until "pm" has come, or not).
     """
 
     text: str
     sources: tuple[int, ...]
     weights: tuple[float, ...]
+    unsettled: int = 0
 
 
 Speakable = Callable[[str], Spoken]

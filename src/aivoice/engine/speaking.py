@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,20 +10,18 @@ from aivoice.core import commands as c
 from aivoice.core import events as e
 from aivoice.engine.attempts import report_attempts
 from aivoice.engine.clips import ClipBuffer, Speakable
+from aivoice.engine.saying import Saying
 from aivoice.engine.scope import Scope
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import SpeechAudio, SpeechMark, SpeechStream, TextToSpeech
-
-# Letters and sentence marks are spoken as they stand; anything else waits for its whole word.
-_PLAIN = re.compile(r"[\sA-Za-z',!?;:-]*(?:[a-z]{2}\.\s*)?")
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
     buffer: ClipBuffer
+    text: Saying
     pieces: list[str] = field(default_factory=list[str])
     final: bool = False
-    unsaid: str = ""
     stream: SpeechStream | None = None
 
 
@@ -51,11 +48,11 @@ class Speaking:
         """Start the clip, or give it more text."""
         job = self._jobs.get(command.attempt)
         if job is None:
-            job = self._jobs[command.attempt] = _Job(buffer)
+            job = self._jobs[command.attempt] = _Job(buffer, Saying(self._speakable))
             self._scope.spawn(command.attempt, self._run(command.turn, command.attempt, job))
         buffer.source += command.text
         job.final = job.final or command.final
-        text = self._sayable(job, command.text, command.final)
+        text = job.text.push(command.text, command.final)
         if job.stream is None:
             job.pieces.append(text)
             return
@@ -63,17 +60,6 @@ class Speaking:
             job.stream.push(text)
         if command.final:
             job.stream.finish()
-
-    def _sayable(self, job: _Job, text: str, final: bool) -> str:
-        """Normalised text that can be pushed now; a word that is not plain is kept until it is whole."""
-        text, job.unsaid = job.unsaid + text, ""
-        if final:
-            return self._speakable(text).text if text.strip() else text
-        if _PLAIN.fullmatch(text):
-            return text
-        head, space, tail = text.rpartition(" ")
-        job.unsaid = tail
-        return self._speakable(head).text + space if head else ""
 
     def cancel(self, attempt: int) -> None:
         """The clip is not wanted any more; what has arrived stays."""
