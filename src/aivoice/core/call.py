@@ -149,7 +149,7 @@ class Call:
                 talk.finish(event.reason)
             case e.TransferState() if talk.transferring and talk.transferring.attempt == event.attempt:
                 if event.state != "ringing":
-                    talk.transfer_ended(talk.transferring, event.state == "connected", now)
+                    talk.transfer_ended(event.state == "connected", now)
             case e.LeaseGranted() if event.attempt == talk.lease.asking:
                 talk.lease.granted(event.seconds, now)
             case e.LeaseRefused() if event.attempt == talk.lease.asking:
@@ -186,6 +186,7 @@ class Call:
                 self._heard(event, now)
             case e.HearingFailed():
                 talk.deaf_at, talk.deaf_count = now, talk.deaf_count + 1
+                talk.decided.final_owed = False
             case e.TurnScored():
                 talk.ears.score = event.probability
             case _:

@@ -268,7 +268,8 @@ class Conversation:
 
     def close(self, clip: str, reason: str, now: int) -> None:
         """Say goodbye with a ready-made clip, then end the call."""
-        self.contest, self.transferring = None, None
+        self.contest = None
+        self._drop_transfer()
         self.closing, self.closing_at = reason, now
         self._end_reply(reason)
         self.ears.forget(self.heard_end)
@@ -313,13 +314,19 @@ class Conversation:
             case _:
                 pass
 
-    def transfer_ended(self, transfer: Transferring, connected: bool, now: int) -> None:
+    def _drop_transfer(self) -> None:
+        """Nobody is to be connected any more."""
+        transfer, self.transferring = self.transferring, None
+        if transfer is not None:
+            self.out.emit(c.Cancel(self.turn, transfer.attempt))
+
+    def transfer_ended(self, connected: bool, now: int) -> None:
         """The other side answered, or nobody did."""
-        self.transferring = None
         if connected:
+            self.transferring = None
             self.finish("transferred")
             return
-        self.out.emit(c.Cancel(self.turn, transfer.attempt))
+        self._drop_transfer()
         self._end_reply("transfer failed")
         self.ears.forget(self.heard_end)
         self.mouth.notice(self.turn, ("transfer.failed",), now)
@@ -327,9 +334,8 @@ class Conversation:
     def finish(self, reason: str) -> None:
         """The call is over; every operation has ended or ends now."""
         self._end_reply(reason)
-        if self.transferring is not None and reason != "transferred":
-            self.out.emit(c.Cancel(self.turn, self.transferring.attempt))
-        self.ended, self.transferring, self.contest = True, None, None
+        self._drop_transfer()
+        self.ended, self.contest = True, None
         self.out.emit(c.Finish(reason))
 
     # ------------------------------------------------------------ words
@@ -340,8 +346,10 @@ class Conversation:
         if reply is None or reply.firm:
             return
         if self.decided.final_owed and event.kind == "final" and not self.contest:
-            self._late_final(reply, event.text, now)
-            return
+            if event.start < self.decided.end:
+                self._late_final(reply, event.text, now)
+                return
+            self.decided.final_owed = False  # it never came: these are other words
         if self.contest is not None:
             self.contest.words_at = self.contest.words_at or (now if self.ears.text else 0)
             return

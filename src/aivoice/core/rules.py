@@ -74,8 +74,7 @@ def _transfer(talk: Conversation) -> int | None:
 
 
 def _give_up_transfer(talk: Conversation, now: int) -> None:
-    assert talk.transferring is not None
-    talk.transfer_ended(talk.transferring, False, now)
+    talk.transfer_ended(False, now)
 
 
 # ---------------------------------------------------------------- the floor

@@ -101,6 +101,24 @@ class TestTurn:
         texts = [message.text for message in toy.of(c.Generate)[-1].request.messages]
         assert "what are your opening hours on monday?" in texts
 
+    @pytest.mark.parametrize("died", [False, True])
+    def test_a_final_that_never_came_is_not_taken_from_other_words(self, died: bool) -> None:
+        toy = call()
+        toy.voice("what are your opening hours?", final=False)
+        toy.pass_time(1_200)
+        if died:
+            toy.feed(e.HearingFailed("provider_failed"))
+        toy.generate("We open at nine. ")
+        toy.synthesise()
+        toy.pass_time(900)
+        start = 0 if died else toy.position  # another recogniser counts as it likes
+        toy.pass_time(300)
+        toy.feed(e.Heard("final", "wait, not today please.", start, toy.position))
+        toy.pass_time(500)
+        assert [turn.text for turn in toy.said(c.TurnEnded)] == [
+            "what are your opening hours?", "wait, not today please."
+        ]  # fmt: skip
+
     def test_what_a_turn_was_decided_on_is_not_heard_again(self) -> None:
         toy = call()
         toy.voice("what are your opening hours?", final=False)
@@ -623,6 +641,16 @@ class TestEndings:
         toy.feed(e.Dtmf("0"))
         toy.pass_time(3_000)
         assert "Cancel" in kinds(toy.feed(e.HungUp("caller_hung_up")))
+
+    def test_a_limit_that_falls_into_a_transfer_cancels_it(self) -> None:
+        toy = call(CallConfig(max_call=20_000))
+        toy.feed(e.Dtmf("0"))
+        toy.pass_time(3_000)
+        (transfer,) = toy.of(c.Transfer)
+        while not toy.said(c.Play)[-1].cached == "limit":
+            toy.pass_time(500)
+        assert toy.said(c.Cancel)[-1].attempt == transfer.attempt
+        assert not toy.of(c.Transfer)
 
 
 class TestNeverDeadAir:
