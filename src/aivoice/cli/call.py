@@ -25,7 +25,7 @@ from aivoice.cli.live import LiveCall, legend
 from aivoice.cli.output import console, make_folder, print_json
 from aivoice.cli.running import run
 from aivoice.errors import VoiceError
-from aivoice.hosting.caller import AUDIBLE_DBFS, Caller, Ears, Reaction, speak_lines
+from aivoice.hosting.caller import AUDIBLE_DBFS, Caller, Ears, Reaction, bridges_of, speak_lines
 from aivoice.hosting.caller_script import CallerScript, load_script
 from aivoice.hosting.calls import Calls
 from aivoice.hosting.clip_store import cache_folder
@@ -105,7 +105,8 @@ async def _call(
         try:
             await phone.dial(_exchange(url, call_ids))
             hub = desk.find(call_ids[0]).hub
-            reactions = await _converse(phone, ears, hub, frames, script, lines, screen)
+            bridges = bridges_of(house.hosted[house.infos()[0].id].config.clips)
+            reactions = await _converse(phone, ears, hub, frames, script, lines, bridges, screen)
         finally:
             await phone.close()
         info = desk.find(call_ids[0])
@@ -144,6 +145,7 @@ async def _converse(
     frames: Iterator[bytes] | None,
     script: CallerScript | None,
     lines: dict[str, bytes],
+    bridges: frozenset[str],
     screen: Console,
 ) -> list[Reaction]:
     """The call, shown while it lasts."""
@@ -160,6 +162,7 @@ async def _converse(
                         lines.__getitem__,
                         last_words=lambda: _last_words(hub),
                         listening=lambda: hub.view.state == "listening",
+                        bridges=bridges,
                     )
                     await caller.talk()
                 elif frames is not None:
@@ -210,13 +213,15 @@ async def _play(phone: WebRtcCaller, ears: Ears, frames: Iterator[bytes]) -> Non
 
 
 def _summary(screen: Console, outcome: Outcome) -> None:
-    answered = sorted(reaction.answered_ms for reaction in outcome.reactions if reaction.answered_ms is not None)
+    answered = sorted(item.first_sound_ms for item in outcome.reactions if item.first_sound_ms is not None)
+    bridged = sum(item.answered_ms != item.first_sound_ms for item in outcome.reactions)
     screen.print(Text.assemble(("Ended: ", "bold"), outcome.reason))
     if answered:
         middle = answered[len(answered) // 2]
         screen.print(
             f"At the caller's ear: {middle:.0f} ms (median) from the end of a line to the agent's first sound, "
             f"{answered[0]:.0f} to {answered[-1]:.0f} ms over {len(answered)} lines (above {AUDIBLE_DBFS:.0f} dBFS)."
+            + (f" {bridged} of them heard a filler first." if bridged else "")
         )
     screen.print(Text.assemble("Files: ", (str(outcome.folder), "bold")))
     for path in sorted(outcome.folder.iterdir()):
