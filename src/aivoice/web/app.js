@@ -59,7 +59,8 @@ async function dial() {
   const mine = (call = new Call());
   mine.addEventListener("changes", (event) => mine === call && update(event.detail));
   mine.addEventListener("track", (event) => play(event.detail));
-  mine.addEventListener("lost", (event) => { alert(event.detail, "The call was ended."); mine.hangUp(); });
+  mine.addEventListener("unsteady", (event) => alert(...(event.detail ? ["The line is unsteady.", "Waiting for it to come back…"] : [""])));
+  mine.addEventListener("lost", (event) => { alert(event.detail, "The call has ended; press Call to try again."); mine.hangUp(); });
   mine.addEventListener("closed", () => ended(mine));
   $("hangup").focus();
   try {
@@ -79,6 +80,7 @@ async function dial() {
   setMute(false);
   startTimer();
   startMeter(mine.microphone);
+  if (!businesses.length) loadBusinesses(); // the server was down when the page was opened
 }
 
 function update(changes) {
@@ -131,7 +133,9 @@ async function ended(mine) {
 async function finished(location) {
   for (let tries = 0; tries < 50; tries++) {
     try {
-      const info = await (await fetch(location)).json();
+      const response = await fetch(location);
+      if (!response.ok) return null;
+      const info = await response.json();
       if (info.ended) return info;
     } catch { return null; }
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -201,7 +205,9 @@ function buildKeypad() {
 
 async function loadBusinesses() {
   try {
-    businesses = await (await fetch("/businesses")).json();
+    const response = await fetch("/businesses");
+    if (!response.ok) throw new Error(response.statusText);
+    businesses = await response.json();
   } catch {
     alert("The server does not answer.", "Start it again (make serve) and reload this page.");
     return;

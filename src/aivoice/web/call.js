@@ -2,6 +2,8 @@
 
 const GATHER_MS = 1500; // candidates of this machine come at once; a slow STUN server must not hold up the call
 const LAST_WORD_MS = 400; // what the agent said last is still in this browser's buffer when the call ends
+const DOUBT_MS = 1000; // between two questions to a server whose events broke off
+const DOUBTS = 3;
 
 /** What is wrong, and what the person can do about it. */
 export class CallError extends Error {
@@ -44,7 +46,7 @@ export function checkBrowser() {
 async function problemOf(response) {
   try {
     const problem = await response.json();
-    return new CallError(problem.title ?? "The call was refused.", problem.detail ?? "");
+    return new CallError("The call was not taken.", problem.detail ?? problem.title ?? "");
   } catch {
     return new CallError("The call was refused.", `The server answered ${response.status}.`);
   }
@@ -64,7 +66,8 @@ function gathered(peer) {
 }
 
 /**
- * A call. Listen for: `changes` (detail: the array of changes), `track` (detail: MediaStream), `lost`, `closed`.
+ * A call. Listen for: `changes` (detail: the array of changes), `track` (detail: MediaStream), `unsteady` (detail: whether
+ * the line is, now), `lost` (detail: why), `closed`.
  * `hangUp` is safe at any time, also twice.
  */
 export class Call extends EventTarget {
@@ -72,6 +75,7 @@ export class Call extends EventTarget {
   #events = null;
   #stream = null;
   #over = false;
+  #doubting = false;
   location = "";
 
   get id() {
@@ -97,7 +101,9 @@ export class Call extends EventTarget {
     peer.addTransceiver(this.#stream.getAudioTracks()[0], { direction: "sendrecv", streams: [this.#stream] });
     peer.addEventListener("track", (event) => this.#emit("track", event.streams[0] ?? new MediaStream([event.track])));
     peer.addEventListener("connectionstatechange", () => {
+      if (this.#over) return;
       if (peer.connectionState === "failed") this.#emit("lost", "The connection was lost.");
+      else this.#emit("unsteady", peer.connectionState === "disconnected");
     });
     await peer.setLocalDescription(await peer.createOffer());
     await gathered(peer);
@@ -132,6 +138,34 @@ export class Call extends EventTarget {
         setTimeout(() => this.#finish(), LAST_WORD_MS);
       }
     });
+    this.#events.addEventListener("error", () => this.#doubt());
+  }
+
+  /** The events broke off. A browser tells of dead media only after half a minute, so the server itself is asked. */
+  async #doubt() {
+    if (this.#over || this.#doubting) return;
+    this.#doubting = true;
+    try {
+      for (let tries = 0; tries < DOUBTS; tries++) {
+        const status = await fetch(this.location).then((response) => response.status, () => 0);
+        if (this.#over) return;
+        if (status === 404) return this.#emit("lost", "The server was started anew and knows nothing of this call.");
+        if (status) return; // the events come back by themselves
+        const before = await this.#received();
+        await new Promise((resolve) => setTimeout(resolve, DOUBT_MS));
+        if (this.#over || (await this.#received()) > before) return; // the voices still come through
+      }
+      this.#emit("lost", "The server does not answer any more.");
+    } finally {
+      this.#doubting = false;
+    }
+  }
+
+  /** Packets of the agent's voice so far. */
+  async #received() {
+    let packets = 0;
+    for (const part of (await this.#peer.getStats()).values()) if (part.type === "inbound-rtp") packets += part.packetsReceived;
+    return packets;
   }
 
   press(digit) {
