@@ -1,43 +1,49 @@
 """One utterance to values of a form: every value that was said, wherever it was said, and what is wrong with it.
 
-`extract(reader)` is pure. Order matters: what is surest is read, and masked, first.
+`extracting(reader)` changes nothing but its reader. Order matters: what is surest is read, and masked, first.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import Act
 from aivoice.providers.receptionist.moments import read_check_hours, read_days, read_offered, read_times
 from aivoice.providers.receptionist.names import name
-from aivoice.providers.receptionist.reader import Extraction, Problem, Reader, of_kind, place, put_text
+from aivoice.providers.receptionist.reader import Problem, Reader, of_kind, place, put_text
 from aivoice.providers.receptionist.schema import Field
 from aivoice.providers.receptionist.text import content, plain, stem, words
 
 
-def extract(reader: Reader) -> Extraction:
-    """Everything `reader.text` says about the shape's fields. What is surest is read (and masked) first."""
+def extracting(reader: Reader) -> Iterator[None]:
+    """Read everything that `reader.text` says about the shape's fields into `reader`, a step at a time: a long sentence
+    takes several ms in all. What is surest is read (and masked) first."""
     reader.whole = reader.whole or reader.text
     fields = reader.shape.fields
     long_text = [item for item in fields if item.kind == "text" and item.name in reader.expecting]
-    read_offered(reader)
-    _emails(reader)
-    _phones(reader)
-    _codes(reader)
-    _choices(reader, spoken_only=True)
-    read_days(reader)
-    read_times(reader)
-    _choices(reader)
-    _booleans(reader)
-    _counts(reader)
-    _names(reader)
-    _addresses(reader)
-    _lists(reader)
-    _texts(reader, long_text)
-    read_check_hours(reader)
-    return Extraction(reader.values, tuple(reader.problems))
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: read_offered(reader),
+        lambda: _emails(reader),
+        lambda: _phones(reader),
+        lambda: _codes(reader),
+        lambda: _choices(reader, spoken_only=True),
+        lambda: read_days(reader),
+        lambda: read_times(reader),
+        lambda: _choices(reader),
+        lambda: _booleans(reader),
+        lambda: _counts(reader),
+        lambda: _names(reader),
+        lambda: _addresses(reader),
+        lambda: _lists(reader),
+        lambda: _texts(reader, long_text),
+        lambda: read_check_hours(reader),
+    )
+    for step in steps:
+        step()
+        yield
 
 
 # ---------------------------------------------------------------- contact details

@@ -6,11 +6,12 @@ Moves on a `State`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import REQUEST, Act
 from aivoice.providers.receptionist.availability import fold_in, probe_arguments
-from aivoice.providers.receptionist.extract import extract
+from aivoice.providers.receptionist.extract import extracting
 from aivoice.providers.receptionist.intents import probe_for
 from aivoice.providers.receptionist.readback import arguments, canonical
 from aivoice.providers.receptionist.reader import Extraction, Reader, Values
@@ -19,8 +20,8 @@ from aivoice.providers.receptionist.state import State, Turn, leave, remember_co
 from aivoice.providers.receptionist.text import plain, stem, words
 
 
-def fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
-    """Values for the form, and yes or no to its read-back."""
+def filling(state: State, turn: Turn, pieces: tuple[str, ...]) -> Iterator[None]:
+    """Values for the form, and yes or no to its read-back, a step at a time."""
     shape = state.active
     if shape is None:
         return
@@ -28,7 +29,10 @@ def fill(state: State, turn: Turn, pieces: tuple[str, ...]) -> None:
     useful = " ".join(piece for piece in pieces if piece not in turn.info) if turn.info else turn.text
     before = dict(state.values)
     changing = "change" in state.offers
-    got = extract(_reader(state, turn, shape, useful, changing)) if useful.strip() else Extraction()
+    reader = _reader(state, turn, shape, useful, changing)
+    if useful.strip():
+        yield from extracting(reader)
+    got = Extraction(reader.values, tuple(reader.problems))
     if state.taken and "yes" in acts and not got.values and not got.problems:
         acts = acts - {"yes"}
     for key, value in got.values.items():

@@ -42,8 +42,8 @@ class Receptionist:
     async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
         """One reply; see the port. Deterministic: the same request gives the same deltas."""
         state = self._blank(request)
-        for number, _ in enumerate(replaying(state, request.messages), 1):
-            if number % _SLICE == 0:
+        for number, within in enumerate(replaying(state, request.messages), 1):
+            if within or number % _SLICE == 0:
                 await asyncio.sleep(0)
         reply = plan(state, request)
         pieces = re.findall(r"\S+\s*", reply.text)

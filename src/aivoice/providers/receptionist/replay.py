@@ -14,7 +14,7 @@ from aivoice.providers.receptionist.acts import REQUEST, Act, acts_of, segments
 from aivoice.providers.receptionist.asked import asked_in
 from aivoice.providers.receptionist.availability import drop_day, drop_moment, fold_in
 from aivoice.providers.receptionist.facts import Facts
-from aivoice.providers.receptionist.filling import fill, from_subject
+from aivoice.providers.receptionist.filling import filling, from_subject
 from aivoice.providers.receptionist.intents import Intent, concepts, match_tool, probe_for, speaks_of_existing
 from aivoice.providers.receptionist.readback import canonical, describe, flatten, missing
 from aivoice.providers.receptionist.reader import Values
@@ -35,6 +35,9 @@ from aivoice.providers.receptionist.state import (
 from aivoice.providers.receptionist.text import plain, words
 from aivoice.speech.parse_answers import parse_answer
 
+LONG = 160
+"""Characters from which a caller's message is read in steps: about thirty words, 2 ms."""
+
 _INFO: frozenset[Act] = frozenset({"hours", "price", "clock", "who", "robot", "hear", "how_are_you", "help"})
 
 
@@ -46,19 +49,23 @@ def replay(messages: Sequence[Message], shapes: tuple[Shape, ...], now: dt.datet
     return state
 
 
-def replaying(state: State, messages: Sequence[Message]) -> Iterator[None]:
-    """Read the messages into `state`, pausing after each: a long history then never holds an event loop up."""
+def replaying(state: State, messages: Sequence[Message]) -> Iterator[bool]:
+    """Read the messages into `state`, pausing after each and, True, after each step of one that is long: neither a long
+    history nor a long sentence then holds an event loop up."""
     for message in messages:
         state.steps += 1
         match message.role:
             case "user":
                 if not message.text.startswith(SUMMARY):
-                    on_user(state, message.text)
+                    long = len(message.text) >= LONG
+                    for _ in hearing(state, message.text):
+                        if long:
+                            yield True
             case "assistant":
                 on_assistant(state, message.text, message.tool_calls)
             case "tool":
                 on_result(state, message.tool_call_id or "", message.text)
-        yield
+        yield False
 
 
 # ---------------------------------------------------------------- the agent spoke
@@ -139,18 +146,24 @@ def on_result(state: State, call_id: str, text: str) -> None:
 # ---------------------------------------------------------------- the caller spoke
 
 
-def on_user(state: State, text: str) -> None:
-    """One turn of the caller: answers, values, corrections, another wish."""
+def hearing(state: State, text: str) -> Iterator[None]:
+    """One turn of the caller, a step at a time: answers, values, corrections, another wish."""
     acts = acts_of(text)
+    yield
     turn = Turn(text, acts)
     state.turn, state.fresh, state.confirmed, state.taken = turn, True, "", ""
     pieces = segments(text)
-    dated = bool(find.dates(text, state.today)) or bool(find.times(text, False))
-    turn.info = tuple(piece for piece in pieces if _is_info(state, piece))
+    dated = bool(find.dates(text, state.today))
+    yield
+    dated = dated or bool(find.times(text, False))
+    for piece in pieces:
+        turn.info += (piece,) if _is_info(state, piece) else ()
+        yield
     wish = " ".join(piece for piece in pieces if piece not in turn.info)
     intent = (
         match_tool(wish, acts_of(wish), state.shapes, dated) if wish and not _just_answers(state, acts, text) else None
     )
+    yield
     turn.person = "message" not in acts and ("person" in acts or _wants_target(state, text))
     _take_offers(state, turn, intent)
     if state.form and _gives_up(state, acts, intent):
@@ -173,7 +186,7 @@ def on_user(state: State, text: str) -> None:
             state.asked = ("message",)
         if turn.started == state.form and state.subject:
             from_subject(state, state.active, text)
-        fill(state, turn, pieces)
+        yield from filling(state, turn, pieces)
     if turn.info:
         state.subject = " ".join(turn.info)
     understood = bool(
