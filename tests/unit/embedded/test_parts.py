@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from aivoice.providers.embedded.hysteresis import Hysteresis, Sensitivity
 from aivoice.providers.embedded.onnx_session import with_output
 from aivoice.providers.embedded.pcm_buffer import PauseMeter, PcmBuffer
 from aivoice.providers.embedded.repeats import believed_copies, period, plain
+from aivoice.providers.embedded.whisper_model import without_doubtful_mark
 
 
 def tone(position: int, amplitude: int, samples: int = FRAME_SAMPLES) -> AudioChunk:
@@ -179,3 +181,26 @@ def test_the_appended_output_is_a_well_formed_message() -> None:
     assert with_output(b"", "x") == bytes([0x3A, 5, 0x62, 3, 0x0A, 1]) + b"x"
     long = with_output(b"model", "n" * 200)
     assert long.startswith(b"model\x3a") and long.endswith(b"n" * 200)
+
+
+# ---------------------------------------------------------------- end marks
+
+
+@pytest.mark.parametrize(
+    ("full_stop", "question", "other", "kept"),
+    [(0.93, 0.02, 0.05, True), (0.6, 0.3, 0.1, True), (0.8, 0.05, 0.15, False), (0.5, 0.0, 0.5, False)],
+)
+def test_an_end_mark_stays_only_where_the_model_is_sure_that_it_ends(
+    full_stop: float, question: float, other: float, kept: bool
+) -> None:
+    logits = np.log(np.array([1e-9, 1e-9, other, full_stop, question]) + 1e-12) + 7.0
+    marks = {3: 0.88, 4: 0.92}
+    assert without_doubtful_mark([0, 1, 3], logits, marks) == ([0, 1, 3] if kept else [0, 1])
+    assert without_doubtful_mark([0, 1], logits, marks) == [0, 1]
+    assert without_doubtful_mark([3], logits, marks) == [3]
+
+
+def test_a_question_needs_more_than_a_statement() -> None:
+    logits = np.log(np.array([0.1, 0.0, 0.9]) + 1e-12)
+    assert without_doubtful_mark([0, 1], logits, {1: 0.92, 2: 0.88}) == [0]
+    assert without_doubtful_mark([0, 2], logits, {1: 0.92, 2: 0.88}) == [0, 2]
