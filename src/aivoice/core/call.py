@@ -149,6 +149,7 @@ class Call:
                 talk.finish(event.reason)
             case e.TransferState() if talk.transferring and talk.transferring.attempt == event.attempt:
                 if event.state != "ringing":
+                    talk.transferring = None  # over: there is nothing left to cancel
                     talk.transfer_ended(event.state == "connected", now)
             case e.LeaseGranted() if event.attempt == talk.lease.asking:
                 talk.lease.granted(event.seconds, now)

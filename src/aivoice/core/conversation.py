@@ -323,7 +323,6 @@ class Conversation:
     def transfer_ended(self, connected: bool, now: int) -> None:
         """The other side answered, or nobody did."""
         if connected:
-            self.transferring = None
             self.finish("transferred")
             return
         self._drop_transfer()
