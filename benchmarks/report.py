@@ -1,24 +1,13 @@
-"""The figures as Markdown. Nothing here computes; what is not measured is shown as –."""
+"""The figures of the peers' rows as Markdown. Nothing here computes; what is not measured is shown as –."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from aivoice.testing.goals import Goal, cell, goals_table, table, taken, write_section
 
-def cell(value: Any) -> str:
-    """A number as people write it, – for None."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:g}"
-    return str(value)
-
-
-def table(header: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    rows = [list(header), ["---"] * len(header), *[[cell(value) for value in line] for line in lines]]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+__all__ = ["Goal", "cell", "goals_table", "markdown", "table", "taken", "write_section"]
 
 
 def _triple(spread: dict[str, Any], *keys: str) -> str:
@@ -110,15 +99,19 @@ def _loads(rows: Sequence[dict[str, Any]]) -> str:
 _SINGLE = {"turns": _turns, "pauses": _turns, "interrupt": _interrupt, "carry_on": _carry_on}
 
 
-def markdown(result: dict[str, Any]) -> str:
+def markdown(result: dict[str, Any], goals: Sequence[Goal] = ()) -> str:
     """The section for docs/benchmarks.md."""
     machine = result["machine"]
+    failed = f" Rows that could not be measured: {', '.join(result['failed'])}." if result["failed"] else ""
     parts = [
         "## Beside AgentSession and pipecat",
-        f"Taken {result['taken']} ({result['scale']}) on {machine['cores']} cores, Python {machine['python']}, "
-        f"{machine['system']}. Every engine waits for the same stages (`benchmarks/stages.py`); how each is "
-        "plugged in and set stands in `benchmarks/ours.py`, `peer_agentsession.py` and `peer_pipecat.py`.",
+        f"Taken {result['taken']} by `{result['command']}` ({result['scale']}) on {machine['cores']} cores (load "
+        f"average {machine['load']} at its start), Python {machine['python']}, {machine['system']}.{failed}",
+        "Every engine waits for the same stages (`benchmarks/stages.py`); how each is plugged in and set stands in "
+        "`benchmarks/ours.py`, `peer_agentsession.py` and `peer_pipecat.py`.",
     ]
+    if goals:
+        parts += ["What aivoice is asked to reach:", goals_table(goals)]
     for row in result["rows"]:
         if row["kind"] in _SINGLE:
             parts += [f"### {row['title']}", _SINGLE[row["kind"]](row)]
@@ -129,17 +122,3 @@ def markdown(result: dict[str, Any]) -> str:
     if loads:
         parts += ["### CPU and memory, the null run subtracted", _loads(loads)]
     return "\n\n".join(parts)
-
-
-def write_section(path: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers of `name` in `path`, or add it at the end."""
-    begin, end = f"<!-- begin {name}: generated, do not edit -->", f"<!-- end {name} -->"
-    section = f"{begin}\n{text}\n{end}\n"
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Benchmarks\n\n"
-    head, found, rest = old.partition(begin)
-    if found:
-        section = head + section + rest.partition(end)[2].lstrip("\n")
-    else:
-        section = old.rstrip("\n") + "\n\n" + section
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(section, encoding="utf-8")

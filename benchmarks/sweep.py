@@ -148,7 +148,8 @@ def markdown(result: dict[str, Any]) -> str:
     points = result["points"]
     parts = [
         "## What the settings cost and save",
-        f"Our engine on the same stages in virtual time ({result['scale']}); every point changes only what it names.",
+        f"{result['taken']} Our engine on the same stages in virtual time ({result['scale']}); every point changes "
+        "only what it names.",
     ]
     clauses = [point for point in points if point["sweep"] == "clauses"]
     if clauses:
@@ -203,6 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"no sweep is called {unknown[0]}; there are {', '.join(SWEEPS)}", file=sys.stderr)
         return 2
     result = run(names, QUICK if options.quick else FULL)
+    result["taken"] = report.taken("aivoice bench sweep" + (" --quick" if options.quick else ""))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     text = markdown(result)

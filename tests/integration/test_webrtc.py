@@ -363,6 +363,7 @@ def test_two_percent_loss_and_sixty_milliseconds_of_jitter() -> None:
     assert verdict.concealed <= 0.04
     assert verdict.longest_gap_ms <= 60 + busy
     assert verdict.longest_concealed_ms <= 60 + busy
+    assert verdict.longest_stall_ms <= 60 + busy
     assert verdict.relay_lost > 0.005
 
 

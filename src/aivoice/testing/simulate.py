@@ -74,7 +74,8 @@ class Failure:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a simulation. digest: over all journals, in the order of calls. core_s: time in the core alone."""
+    """What came of a simulation. digests: of each call's journal, in order; digest: over all of them. core_s: time
+    in the core alone."""
 
     calls: int
     seed: int
@@ -86,6 +87,7 @@ class Report:
     failures: list[Failure]
     core_s: float = 0.0
     missing: list[str] = field(default_factory=list[str])
+    digests: list[str] = field(default_factory=list[str])
 
     @property
     def ok(self) -> bool:
@@ -112,7 +114,7 @@ class Report:
             "violations": {str(k): v for k, v in sorted(told.violations.items())},
             "counts": dict(sorted(told.counts.items())),
             "rates": {name: round(told.rate(part, whole), 4) for name, part, whole in RATES},
-            "latencies_ms": {name: _quantiles(values) for name, values in sorted(told.latencies.items())},
+            "latencies_ms": {name: quantiles(values) for name, values in sorted(told.latencies.items())},
             "behaviours": dict(sorted(told.behaviours.items())),
             "faults": dict(sorted(told.faults.items())),
             "ends": dict(sorted(told.reasons.items())),
@@ -163,6 +165,7 @@ def simulate(
         calls, seed, processes, wall_s, total, whole.hexdigest(), [r.index for r in failing], failures, core_s
     )
     report.missing = _missing(total)
+    report.digests = [result.digest for result in results]
     return report
 
 
@@ -173,13 +176,18 @@ def _run(batches: list[range], seed: int, processes: int) -> Iterator[list[CallR
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin_helper) as pool:
-        yield from pool.map(run_batch, [seed] * len(batches), batches)
+        # Helpers inherit the mask: one that is only just starting would print a traceback when it hears Ctrl-C.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            done = pool.map(run_batch, [seed] * len(batches), batches)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield from done
 
 
 def _begin_helper() -> None:
-    """Ctrl-C is the parent's to handle: a helper that also hears it would print a traceback. A parent that is gone is
-    noticed: the pool's helpers hold both ends of the queue that they wait on, and would wait for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C is the parent's to handle (`_run` sees to it that no helper hears it). A parent that is gone is noticed:
+    the pool's helpers hold both ends of the queue that they wait on, and would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
@@ -317,8 +325,8 @@ def journal_of(record: CallRecord) -> str:
 # ---------------------------------------------------------------- telling
 
 
-def _quantiles(values: list[int]) -> dict[str, float]:
-    """p50, p90, p95, p99 in ms and how many there were."""
+def quantiles(values: list[int]) -> dict[str, float]:
+    """p50, p90, p95, p99 of µs, in ms, and how many there were; 0 where there was none."""
     ordered = sorted(values)
     told: dict[str, float] = {"n": len(ordered)}
     for name, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
@@ -342,7 +350,7 @@ def _lines(report: Report) -> Iterator[str]:
         shown = f"{value:.2f}" if part == "generations" else f"{100 * value:.1f} %"
         yield f"  {name}: {shown} of {count}"
     for name, values in sorted(told.latencies.items()):
-        q = _quantiles(values)
+        q = quantiles(values)
         unit = "" if name == WORDS_OFF else " ms"
         yield f"  {name}: p50 {q['p50']:g}, p95 {q['p95']:g}, p99 {q['p99']:g}{unit} (n {q['n']:g})"
     yield "  ends: " + ", ".join(f"{name} {count}" for name, count in sorted(told.reasons.items()))

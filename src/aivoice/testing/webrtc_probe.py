@@ -23,10 +23,12 @@ _FRAME = CLOCK_RATE // 50
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One direction of one run, after `settle_s`. added: playout − send − least transit seen, ms. concealed: share of
-    audio invented; recovered: restored by error correction. longest_gap_ms: between deliveries of frames.
-    longest_concealed_ms: unbroken invented audio. loop_late_max_ms: the worst lateness of the event loop itself, which
-    a busy machine adds to all of these."""
+    """One direction of one run, after `settle_s`. The caller sends audio all the time, so that silence given here is
+    never the sender's. frames: those whose sending time is known. added: playout − send − least transit seen, ms, of
+    these frames. concealed: share of audio invented or silent; recovered: restored by error correction. longest_gap_ms:
+    between deliveries of frames. longest_concealed_ms: unbroken invented or silent audio. longest_stall_ms: longest
+    stretch without the caller's audio: concealed, silent or not delivered at all. loop_late_max_ms: the worst lateness
+    of the event loop itself, which a busy machine adds to all of these."""
 
     seconds: float
     frames: int
@@ -38,6 +40,7 @@ class Verdict:
     late_packets: int
     longest_gap_ms: float
     longest_concealed_ms: float
+    longest_stall_ms: float
     relay_lost: float
     loop_late_max_ms: float
 
@@ -61,7 +64,8 @@ class Ear:
         self.gap = 0.0
         self.last: float | None = None
         self.run = self.longest_run = 0
-        self.base = (stats.concealed, stats.recovered, stats.delivered, stats.late)
+        self.stall = self.longest_stall = 0.0
+        self.base = (stats.concealed + stats.silent, stats.recovered, stats.delivered, stats.late)
         self.invented = stats.concealed + stats.silent
 
     def on_media_up(self) -> None:
@@ -71,11 +75,16 @@ class Ear:
         now = self._loop.time()
         if self.last is not None:
             self.gap = max(self.gap, now - self.last)
+            self.stall += max(0.0, now - self.last - _FRAME / CLOCK_RATE)
         self.last = now
         stats = self._transport.jitter.stats
         invented = stats.concealed + stats.silent
         self.run = self.run + invented - self.invented if invented > self.invented else 0
         self.longest_run = max(self.longest_run, self.run)
+        self.stall += (invented - self.invented) / SAMPLE_RATE
+        self.longest_stall = max(self.longest_stall, self.stall)
+        if invented == self.invented:
+            self.stall = 0.0
         self.invented = invented
         start = (self._transport.jitter.playout_timestamp() - _FRAME) & 0xFFFFFFFF
         # The packet that carries the frame's first sample: packets start each 960 units from the first one on. Time
@@ -104,11 +113,12 @@ class Ear:
             added_p50_ms=float(np.percentile(delays, 50)),
             added_p95_ms=float(np.percentile(delays, 95)),
             added_max_ms=float(delays.max()),
-            concealed=(stats.concealed - concealed) / total,
+            concealed=(stats.concealed + stats.silent - concealed) / total,
             recovered=(stats.recovered - recovered) / total,
             late_packets=stats.late - late,
             longest_gap_ms=self.gap * 1000,
             longest_concealed_ms=self.longest_run * 1000 / SAMPLE_RATE,
+            longest_stall_ms=self.longest_stall * 1000,
             relay_lost=relay.stats.lost / max(relay.stats.lost + relay.stats.passed, 1),
             loop_late_max_ms=late_ms,
         )
