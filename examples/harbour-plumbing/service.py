@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from aiohttp import web
 
 from aivoice.business.diary import Diary, Refusal
 from aivoice.business.hours import Hours
-from aivoice.business.load import load_business
-from aivoice.business.local_service import Clock, local_clock
+from aivoice.business.local_service import Clock, serve_alone
 from aivoice.business.model import Business
 from aivoice.business.tool_app import tool_app
 
@@ -107,5 +105,4 @@ def create_app(business: Business, clock: Clock) -> web.Application:
 
 
 if __name__ == "__main__":
-    plumber = load_business(Path(__file__).with_name("business.yaml"))
-    web.run_app(create_app(plumber, local_clock(plumber)), host="127.0.0.1", port=int((sys.argv[1:] or ["8102"])[0]))
+    serve_alone(create_app, Path(__file__), port=8102)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from aivoice.business.diary import Diary, Refusal
-from aivoice.business.load import load_business
-from aivoice.business.local_service import Clock, local_clock
+from aivoice.business.local_service import Clock, serve_alone
 from aivoice.business.model import Business
 from aivoice.business.tool_app import tool_app
 
@@ -90,5 +88,4 @@ def create_app(business: Business, clock: Clock) -> web.Application:
 
 
 if __name__ == "__main__":
-    practice = load_business(Path(__file__).with_name("business.yaml"))
-    web.run_app(create_app(practice, local_clock(practice)), host="127.0.0.1", port=int((sys.argv[1:] or ["8101"])[0]))
+    serve_alone(create_app, Path(__file__), port=8101)

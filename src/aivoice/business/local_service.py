@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.util
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from aivoice.business.load import load_business
 from aivoice.business.model import Business
 from aivoice.errors import VoiceError
 
@@ -54,6 +56,12 @@ async def local_service(business: Business, clock: Clock | None = None) -> Async
         yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
+
+
+def serve_alone(create_app: Callable[[Business, Clock], web.Application], beside: Path, *, port: int) -> None:
+    """For ``python service.py [PORT]``: serves the business.yaml in `beside`'s folder on loopback, until Ctrl-C."""
+    business = load_business(beside.with_name("business.yaml"))
+    web.run_app(create_app(business, local_clock(business)), host="127.0.0.1", port=int((sys.argv[1:] or [port])[0]))
 
 
 def _load(path: Path, business: Business, clock: Clock) -> web.Application:

@@ -10,7 +10,7 @@ from typing import Any
 from aivoice.core.prompt import Passage
 from aivoice.core.text import words
 from aivoice.engine.ports import ReadyClip, ToolOutcome
-from aivoice.testing.faults import InjectedCrash, Injector, swallow_cancellation
+from aivoice.testing.faults import Injector, before_answer
 from aivoice.testing.randomness import Constant, Latency, seconds
 from aivoice.testing.sound import voice_pcm
 from aivoice.testing.truth import lay_out
@@ -42,33 +42,12 @@ class FakeToolRunner:
         self.runs.append((name, key))
         self.running += 1
         try:
-            malformed = await self._trouble()
+            injector = self._injector
+            malformed = injector is not None and await before_answer(injector, injector.draw(), longest_s=3.0)
             await asyncio.sleep(seconds(self._latency, self._rng))
             return ToolOutcome("ok", "not json [") if malformed else self._outcome(name, arguments)
         finally:
             self.running -= 1
-
-    async def _trouble(self) -> bool:
-        injector = self._injector
-        for fault in injector.draw() if injector is not None else ():
-            assert injector is not None
-            injector.note(fault)
-            match fault.kind:
-                case "delay" | "stall":
-                    await asyncio.sleep(seconds(fault.latency, self._rng))
-                case "refuses" | "disconnect":
-                    raise injector.error(fault)
-                case "crash":
-                    raise InjectedCrash("injected crash")
-                case "opens_and_says_nothing" | "drop":
-                    await asyncio.get_running_loop().create_future()
-                case "ignores_cancellation":
-                    await swallow_cancellation(min(3.0, seconds(fault.latency, self._rng)))
-                case "malformed":
-                    return True
-                case "duplicate" | "reorder":
-                    continue  # one answer cannot be doubled or swapped
-        return False
 
 
 def _all_good(name: str, arguments: Mapping[str, Any]) -> ToolOutcome:

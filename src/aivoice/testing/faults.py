@@ -7,6 +7,7 @@ cancellation` swallows one, for a bounded time, so that a test still ends).
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -220,6 +221,30 @@ async def spoil(
         close = getattr(source, "aclose", None)
         if close is not None:
             await close()
+
+
+async def before_answer(injector: Injector, faults: tuple[Fault, ...], *, longest_s: float = math.inf) -> bool:
+    """What happens to one question before its one answer: it waits, raises, or never comes. True: the answer shall be
+    malformed. longest_s: bound of an ignored cancellation."""
+    malformed = False
+    for fault in faults:
+        injector.note(fault)
+        match fault.kind:
+            case "delay" | "stall":
+                await asyncio.sleep(seconds(fault.latency, injector.rng))
+            case "refuses" | "disconnect":
+                raise injector.error(fault)
+            case "crash":
+                raise InjectedCrash("injected crash")
+            case "opens_and_says_nothing" | "drop":
+                await asyncio.get_running_loop().create_future()
+            case "ignores_cancellation":
+                await swallow_cancellation(min(longest_s, seconds(fault.latency, injector.rng)))
+            case "malformed":
+                malformed = True
+            case "duplicate" | "reorder":
+                continue  # one answer cannot be doubled or swapped
+    return malformed
 
 
 async def swallow_cancellation(duration: float) -> None:

@@ -31,7 +31,7 @@ from aivoice.providers.ports import (
     VadStream,
     VoiceActivity,
 )
-from aivoice.testing.faults import Fault, InjectedCrash, Injector, spoil, swallow_cancellation
+from aivoice.testing.faults import Fault, InjectedCrash, Injector, before_answer, spoil, swallow_cancellation
 from aivoice.testing.randomness import seconds
 
 FAR = 10**9
@@ -289,10 +289,9 @@ class FaultyTurnDetector:
 
     async def score(self, text: str, audio: bytes) -> float:
         """As the inner one; malformed: not a number; drop and silence: never answers."""
-        faults = self._injector.draw()
-        await _before_answer(self._injector, faults)
+        malformed = await before_answer(self._injector, self._injector.draw())
         value = await self._inner.score(text, audio)
-        return math.nan if any(fault.kind == "malformed" for fault in faults) else value
+        return math.nan if malformed else value
 
 
 class FaultyEmbedder:
@@ -305,25 +304,6 @@ class FaultyEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """As the inner one; malformed: too few vectors; drop and silence: never answers."""
-        faults = self._injector.draw()
-        await _before_answer(self._injector, faults)
+        malformed = await before_answer(self._injector, self._injector.draw())
         vectors = await self._inner.embed(texts)
-        return vectors[:-1] if any(fault.kind == "malformed" for fault in faults) else vectors
-
-
-async def _before_answer(injector: Injector, faults: tuple[Fault, ...]) -> None:
-    for fault in faults:
-        injector.note(fault)
-        match fault.kind:
-            case "delay" | "stall":
-                await asyncio.sleep(seconds(fault.latency, injector.rng))
-            case "refuses" | "disconnect":
-                raise injector.error(fault)
-            case "crash":
-                raise InjectedCrash("injected crash")
-            case "opens_and_says_nothing" | "drop":
-                await asyncio.get_running_loop().create_future()
-            case "ignores_cancellation":
-                await swallow_cancellation(seconds(fault.latency, injector.rng))
-            case "duplicate" | "reorder" | "malformed":
-                continue  # one answer cannot be doubled or swapped
+        return vectors[:-1] if malformed else vectors
