@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aivoice.business.hours import Hours
-from aivoice.core.prompt import Message, ToolSpec
+from aivoice.core.prompt import Message, Passage, ToolSpec
 from aivoice.providers.receptionist import Facts
 from aivoice.providers.receptionist.acts import acts_of
-from aivoice.providers.receptionist.answers import clean
+from aivoice.providers.receptionist.answers import answer, clean
 from aivoice.providers.receptionist.model import moment, shapes_of
 from aivoice.providers.receptionist.opening import hours_answer
 from aivoice.providers.receptionist.readback import arguments, describe, flatten, missing
@@ -299,3 +299,11 @@ def test_markdown_becomes_sentences() -> None:
         "Ask for her.",
         "Plain words over two lines.",
     ]
+
+
+def test_a_clearly_better_passage_wins_over_a_common_word() -> None:
+    better = Passage("Turn in by the gate, it costs you nothing.", "visit.md", "Arriving", 0.93)
+    common = Passage("On your visit you find the nurse at the corner of the desk.", "visit.md", "First visit", 0.35)
+    question = "where can I leave my car on a visit"
+    for passages in ((better, common), (common, better)):
+        assert answer(question, acts_of(question), passages, Facts("Clinic")).text == better.text

@@ -28,6 +28,9 @@ _GENERIC = frozenset(
 )
 MOST_WORDS = 38
 ANSWERABLE = 0.5
+_SCORE_WEIGHT = 3.0
+"""A passage's score (0…1) against the share of the question's words in one of its sentences: retrieval has weighed how
+telling each word is, the share has not. Of 0.4 to 3, 3 answers most of the question sets rightly, and none less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,9 @@ def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passa
             miss = -0.25 if kinds and not fit else 0.0
             if not inside and not above and passage.score < 0.8:
                 continue
-            score = coverage + fit + miss + 0.4 * max(0.0, min(passage.score, 1.0)) - 0.02 * rank - 0.01 * index
+            score = (
+                coverage + fit + miss + _SCORE_WEIGHT * max(0.0, min(passage.score, 1.0)) - 0.02 * rank - 0.01 * index
+            )
             if best is None or score > best[0]:
                 best = (score, _known(coverage, passage.score, bool(kinds) and not fit), lines, index)
     if best is None or not best[1]:
