@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmarks import report
+from aivoice.testing.goals import Goal, at_most, goals_table, table, taken
 from benchmarks.embedded_talk import Turn
 from benchmarks.figures import quantile
 
@@ -53,8 +51,6 @@ def figures(measured: Measured) -> dict[str, Any]:
     first = [ms for turn in clean if (ms := first_ms(turn)) is not None]
     answer = [ms for turn in clean if (ms := answer_ms(turn)) is not None]
     total = len(measured.turns)
-    goal = measured.condition.goal
-    value = quantile(first, goal[0]) if goal is not None else None
     return {
         "condition": measured.condition.name,
         "calls": measured.calls,
@@ -67,7 +63,6 @@ def figures(measured: Measured) -> dict[str, Any]:
         "load": measured.load,
         "cpu": measured.cpu,
         "kinds": _kinds(clean),
-        "met": goal is None or (value is not None and value <= goal[1]),
     }
 
 
@@ -104,17 +99,23 @@ def _of(spread: dict[str, float | None]) -> str:
     return " / ".join("–" if value is None else f"{value:.0f}" for value in spread.values())
 
 
-def markdown(rows: Sequence[dict[str, Any]], conditions: Sequence[Condition], scale: str) -> str:
+def goals(rows: Sequence[dict[str, Any]], conditions: Sequence[Condition]) -> list[Goal]:
+    """The figures that were asked for; what else is measured is reported."""
+    return [
+        at_most(
+            f"{one.name}: end of speech → first sound at the caller, p{round(100 * one.goal[0])}",
+            row["first_ms"][f"p{round(100 * one.goal[0])}"],
+            one.goal[1],
+            "ms",
+            also=f" ({row['turns']} turns)",
+        )
+        for row, one in zip(rows, conditions, strict=True)
+        if one.goal is not None
+    ]
+
+
+def markdown(rows: Sequence[dict[str, Any]], asked: Sequence[Goal], command: str) -> str:
     """The section of docs/benchmarks.md."""
-    goals: list[tuple[str, ...]] = []
-    for row, condition in zip(rows, conditions, strict=True):
-        if condition.goal is None:
-            continue
-        name = f"p{round(100 * condition.goal[0])}"
-        value = row["first_ms"][name]
-        got = "–" if value is None else f"{value:.0f} ms"
-        goals.append((f"{condition.name}: end of speech → first sound, {name}", got, f"≤ {condition.goal[1]:.0f} ms",
-                      "yes" if row["met"] else "NO"))  # fmt: skip
     lines = [
         (
             row["condition"], row["calls"], row["turns"], _of(row["first_ms"]), _of(row["answer_ms"]),
@@ -144,14 +145,14 @@ def markdown(rows: Sequence[dict[str, Any]], conditions: Sequence[Condition], sc
     return "\n\n".join(
         (
             "## Whole calls with the embedded models",
-            f"Taken {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ({scale}) on {os.cpu_count()} cores. The "
-            "callers speak with two other of the embedded voices, pause in a third of their lines, and wait about a "
+            taken(command),
+            "The callers speak with two other of the embedded voices, pause in a third of their lines and wait about a "
             "second after the agent. First sound: a filler counts; the answer is the reply itself. Turns in which the "
             "agent spoke before the line's end are left out of the latencies.",
-            report.table(("what", "measured", "goal", "met"), goals),
-            report.table(header, lines),
+            goals_table(asked),
+            table(header, lines),
             "By how finished the text sounded to endpointing, which chooses the wait; the stages are means of the "
             "answer's waterfall (a wait for the caller is `endpointing`).",
-            report.table(kind_header, kinds),
+            table(kind_header, kinds),
         )
     )

@@ -19,21 +19,23 @@ TURN = Turn("are you open", paused=False, began=9.0, ended=10.0, first=10.5, ans
 EIGHT = Condition("eight", "memory", 8, 1.0, (0.95, 1_200.0))
 
 
-def measured(*turns: Turn, condition: Condition = EIGHT) -> Measured:
-    return Measured(condition, list(turns), 1, 5.0, 1.0, {"calls": 0.1, "inference": 0.2, "others": 0.0})
+def measured(*turns: Turn) -> Measured:
+    return Measured(EIGHT, list(turns), 1, 5.0, 1.0, {"calls": 0.1, "inference": 0.2, "others": 0.0})
 
 
 def test_the_goal_is_of_the_first_sound_and_early_turns_are_no_latency() -> None:
     row = embedded_figures.figures(measured(TURN, replace(TURN, first=13.0, early=True)))
     assert row["first_ms"] == {"p50": 500.0, "p90": 500.0, "p95": 500.0, "max": 500.0}
     assert row["answer_ms"]["p50"] == 900.0
-    assert (row["early_percent"], row["unanswered"], row["met"]) == (50.0, 0, True)
+    assert (row["early_percent"], row["unanswered"]) == (50.0, 0)
+    (goal,) = embedded_figures.goals([row], [EIGHT])
+    assert (goal.measured, goal.asked, goal.met) == ("500 ms (2 turns)", "≤ 1,200 ms", True)
 
 
 def test_a_slow_tail_and_no_turns_at_all_miss_the_goal() -> None:
-    assert not embedded_figures.figures(measured(TURN, replace(TURN, first=11.3)))["met"]
-    assert not embedded_figures.figures(measured())["met"]
-    assert embedded_figures.figures(measured(condition=replace(EIGHT, goal=None)))["met"]
+    slow, none = (embedded_figures.figures(measured(*turns)) for turns in ((TURN, replace(TURN, first=11.3)), ()))
+    assert [goal.met for goal in embedded_figures.goals([slow, none], [EIGHT, EIGHT])] == [False, False]
+    assert embedded_figures.goals([slow], [replace(EIGHT, goal=None)]) == []
 
 
 def test_an_unanswered_turn_is_counted() -> None:
@@ -48,8 +50,9 @@ def test_the_chosen_wait_is_told_apart_from_the_rest() -> None:
 
 def test_the_document_says_what_missed() -> None:
     rows = [embedded_figures.figures(measured(TURN, replace(TURN, first=11.3)))]
-    text = embedded_figures.markdown(rows, (EIGHT,), "quick")
-    assert "| eight: end of speech → first sound, p95 | 1300 ms | ≤ 1200 ms | NO |" in text
+    text = embedded_figures.markdown(rows, embedded_figures.goals(rows, [EIGHT]), "python -m benchmarks embedded")
+    assert "p95 | 1,300 ms (2 turns) | ≤ 1,200 ms | NO |" in text
+    assert "by `python -m benchmarks embedded`" in text
 
 
 def test_a_turn_is_explained_by_the_first_answer_after_its_end() -> None:

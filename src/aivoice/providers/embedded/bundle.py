@@ -16,7 +16,8 @@ from aivoice.providers.embedded.whisper import WhisperStt
 from aivoice.providers.inference import Inference, InferenceSettings
 
 NICE = 3
-"""The inference process yields to the call processes, whose audio frames are due every 20 ms."""
+"""The inference process yields to the call processes, whose audio frames are due every 20 ms. Where Linux groups
+tasks by session (autogroup, sched(7)) this counts for nothing between the two, and both get an equal share."""
 
 
 def settings(*, listen: str = "", connect: str = "", workers: int = jobs.WORKERS) -> InferenceSettings:
