@@ -227,3 +227,15 @@ def test_half_a_surrogate_pair_reaches_every_file_and_breaks_none(tmp_path: Path
     """Valid JSON from a tool, or half an emoji from a model, may hold one; UTF-8 may not."""
     write_whole(tmp_path / "trace.json", json.dumps({"result": "\ud83d"}, ensure_ascii=False))
     assert json.loads((tmp_path / "trace.json").read_text())["result"] == "\ud83d"
+
+
+def test_nobody_else_on_the_machine_can_read_what_callers_said(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with hosted_calls(tmp_path) as (calls, _):
+            leg = MemoryTransport(caller(), pacer=calls.pacer)
+            calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub())
+            await asyncio.sleep(2)
+
+    run_virtual(scenario())
+    for name in ("journal.jsonl", "recording.wav"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0, name

@@ -252,7 +252,7 @@ def _new_id(started: datetime) -> str:
 
 def _make_folder(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # what callers say is not for every user here
     except OSError as error:
         raise DiskError.of(str(directory), error, "free space, or start the server with another --out") from None
 

@@ -164,13 +164,13 @@ class WavWriter:
         self.rate = rate
         self.samples = 0
         self.dropped = 0
+        self._file: BinaryIO | None = None
         try:
-            self._file: BinaryIO | None = self.path.open("wb", buffering=0)
+            self._file = self.path.open("wb", buffering=0)
+            self._write_all(_header(channels, rate, 0))
         except OSError as error:
-            raise _bad(
-                self.path, f"cannot be written ({error.strerror})", "check folder and space", "wav_unwritable"
-            ) from None
-        self._write_all(_header(channels, rate, 0))
+            self.close()
+            raise self.unwritable(error) from None
 
     def write(self, *tracks: bytes) -> None:
         """Append one stretch: one s16le buffer a channel, the shorter ones filled with silence.
@@ -195,6 +195,10 @@ class WavWriter:
         handle = self._file.fileno()
         os.pwrite(handle, struct.pack("<I", _HEADER - 8 + data_bytes), 4)
         os.pwrite(handle, struct.pack("<I", data_bytes), 40)
+
+    def unwritable(self, error: OSError) -> InputError:
+        """What to tell people of an error of `write`."""
+        return _bad(self.path, f"cannot be written ({error.strerror})", "check folder and space", "wav_unwritable")
 
     def close(self) -> None:
         """Idempotent."""

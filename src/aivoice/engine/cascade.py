@@ -224,7 +224,7 @@ def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
     JSON object, negative usage. What is nonsense here would be spoken, or booked."""
     match delta:
         case TextDelta(text):
-            fine = text.isprintable() or not _UNSPEAKABLE.search(text)
+            fine = not _UNSPEAKABLE.search(text)
         case ToolCallDelta(call_id, name, arguments):
             fine = (
                 call_id != ""

@@ -202,13 +202,13 @@ def _resolve(waiter: asyncio.Future[None]) -> None:
 
 
 def create_file(path: Path, first: bytes, access: int = os.O_WRONLY) -> int:
-    """The descriptor of a new or emptied file that begins with `first`, its offset behind it.
+    """The descriptor of a new or emptied file that begins with `first`, its offset behind it. Only its owner may read.
 
     access: os.O_WRONLY or os.O_RDWR. Raises DiskError; nothing stays open then.
     """
     descriptor = -1
     try:
-        descriptor = os.open(path, access | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, access | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         write_all(descriptor, first)
     except OSError as error:
         if descriptor >= 0:

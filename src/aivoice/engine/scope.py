@@ -15,6 +15,20 @@ GRACE_S = 1.0
 _stuck: set[asyncio.Task[None]] = set()  # held so that they are not collected half-way
 
 
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run bounded `work` whole, however often its waiter is cancelled meanwhile; that goes on afterwards."""
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()
+
+
 class Scope:
     """Tasks by id. `on_error(id, exception)` is told of a task that failed; the others go on."""
 

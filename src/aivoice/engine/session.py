@@ -26,7 +26,7 @@ from aivoice.engine.clips import ClipBuffer, Speakable, as_written
 from aivoice.engine.operations import Operations, Providers
 from aivoice.engine.playout import FramePlayout, Playout, SpanPlayout
 from aivoice.engine.ports import ClipStore, Observer, RecorderSink, Retriever, ToolRunner, TransferDesk
-from aivoice.engine.scope import Scope
+from aivoice.engine.scope import Scope, to_its_end
 from aivoice.engine.speaking import Speaking
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import SttStream, Transcript, VadEvent, VadStream
@@ -91,7 +91,6 @@ class CallSession:
         self._inbox: deque[e.Event] = deque()
         self._busy = False
         self._reason = self._unwanted = ""
-        self._started = False
         self._buffers: dict[int, ClipBuffer] = {}
         self._stt: SttStream | None = None
         self._vad: VadStream | None = None
@@ -99,7 +98,7 @@ class CallSession:
         self._listening = self._voiced = False
         self._quiet: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer_at, self._started = 0.0, False
         self._paced: PacerHandle | None = None
 
     # ------------------------------------------------------------ life
@@ -137,7 +136,7 @@ class CallSession:
         except Exception as error:  # noqa: BLE001 - the transport could not start: an ended call, not a crash
             self.feed(e.HungUp(f"transport_failed:{type(error).__name__}"))
         finally:
-            await asyncio.shield(self._close(effects_limit))
+            await to_its_end(self._close(effects_limit))
         return CallEnded(self.call_id, self._reason, self._now() - started)
 
     def hang_up(self, reason: str = "operator_hung_up") -> None:
@@ -258,6 +257,7 @@ class CallSession:
             case c.Resume():
                 self._playout.resume(command.attempt, command.samples)
             case c.Cancel():
+                self._buffers.pop(command.attempt, None)
                 self._speaking.cancel(command.attempt)
                 self._operations.cancel(command.attempt)
             case c.Listen():

@@ -23,7 +23,7 @@ class FileTransport:
       sink gets ``on_hangup("end_of_file")``.
     - The file is decoded as it is played: an hour of caller costs no more memory than a second.
     Raises InputError (see `iter_wav`) from the constructor, before any call exists; damage met later ends the call
-    and is kept in `error`.
+    and is kept in `error`. So is a disk that becomes full, but then the call goes on unrecorded.
     """
 
     carries_spans = False
@@ -43,12 +43,13 @@ class FileTransport:
         self._tail = round(tail_s * 1000 / FRAME_MS)
         self._writer = None if output is None else WavWriter(output, channels=1)
         self._pending = bytearray()
+        self._unwritten: InputError | None = None
         self._leg = MemoryTransport(self._next, pacer=pacer, heard=self._heard)
 
     @property
     def error(self) -> InputError | None:
-        """Why the recording ended early, if it was damaged."""
-        return self._leg.error
+        """Why the recording ended early, if it was damaged, or why the output did."""
+        return self._leg.error or self._unwritten
 
     async def start(self, sink: MediaSink) -> None:
         await self._leg.start(sink)
@@ -61,9 +62,9 @@ class FileTransport:
 
     async def close(self, reason: str) -> None:
         await self._leg.close(reason)
+        self._flush()
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.write(bytes(self._pending))
             writer.close()
         self._frames = iter(())
 
@@ -81,5 +82,16 @@ class FileTransport:
         self._pending += frame
         if len(self._pending) >= _FLUSH_FRAMES * FRAME_BYTES:
             # 32 kB into the page cache: some 50 µs, within what a tick may take.
-            self._writer.write(bytes(self._pending))
-            self._pending.clear()
+            self._flush()
+
+    def _flush(self) -> None:
+        pending = bytes(self._pending)
+        self._pending.clear()
+        if self._writer is None:
+            return
+        try:
+            self._writer.write(pending)
+        except OSError as error:
+            self._unwritten = self._writer.unwritable(error)
+            self._writer.close()
+            self._writer = None

@@ -6,6 +6,7 @@ Reading is aiortc's parser; everything it may stumble over becomes one InputErro
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from aiortc import sdp
@@ -15,7 +16,7 @@ from aiortc.sdp import candidate_to_sdp
 
 from aivoice.errors import InputError
 
-_MAX_BYTES = 64_000
+_MAX_CHARACTERS = 64_000
 _DIGESTS = ("sha-256", "sha-384", "sha-512")
 OPUS_FMTP = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxplaybackrate=16000;sprop-maxcapturerate=16000"
 
@@ -52,8 +53,8 @@ def read(text: str, *, kind: str) -> RemoteMedia:
     """The audio part of an ``offer`` or ``answer``. Raises InputError saying what is missing or malformed."""
     if not text.strip():
         raise _bad("is empty")
-    if len(text) > _MAX_BYTES:
-        raise _bad(f"is longer than {_MAX_BYTES} bytes")
+    if len(text) > _MAX_CHARACTERS:
+        raise _bad(f"is longer than {_MAX_CHARACTERS} characters")
     if not text.lstrip().startswith("v=0"):
         raise _bad("does not begin with v=0")
     try:
@@ -101,10 +102,23 @@ def _audio(description: sdp.SessionDescription, index: int, kind: str) -> Remote
         lite=media.ice.iceLite,
         fingerprints=tuple(media.dtls.fingerprints),
         setup=setup,
-        candidates=tuple(c for c in media.ice_candidates if c.component == 1 and c.protocol.lower() == "udp"),
+        candidates=tuple(c for c in media.ice_candidates if _reachable(c)),
         sends=direction in ("sendrecv", "sendonly"),
         receives=direction in ("sendrecv", "recvonly"),
     )
+
+
+def _reachable(candidate: RTCIceCandidate) -> bool:
+    """Whether packets can be sent there. Others are passed over: a sender may name paths that we do not know."""
+    if candidate.component != 1 or candidate.protocol.lower() != "udp" or not 0 < candidate.port < 65_536:
+        return False
+    if candidate.ip.endswith(".local"):
+        return True
+    try:
+        ipaddress.ip_address(candidate.ip)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

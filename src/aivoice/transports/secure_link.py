@@ -9,7 +9,6 @@ which is why the package pins it to one minor version (`AIORTC`); a test fails w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ class SecureLink:
                 self._dtls.on("statechange", self._dtls_changed)
                 self._ice.on_media = self._media
                 await self._dtls.start(RTCDtlsParameters(fingerprints=list(fingerprints)))
-        except (ConnectionError, TimeoutError):
+        except Exception:  # noqa: BLE001 - whatever breaks in there, a call must not wait for ever
             self._set("failed")
             return
         self._set("connected" if self._dtls.state == "connected" else "failed")
@@ -169,8 +168,7 @@ class SecureLink:
         consent: asyncio.Task[None] | None = cast(Any, ice)._query_consent_task
         if consent is not None:
             consent.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await consent
+            await asyncio.wait([consent])
 
     def _dtls_changed(self) -> None:
         if self._dtls.state in ("closed", "failed") and self._state == "connected":
@@ -243,8 +241,9 @@ class SecureLink:
         task = self._dtls._task  # pyright: ignore[reportPrivateUsage]
         await self._dtls.stop()
         if task is not None:
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await task
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # looked at: the peer's going away is no news here
         await self._ice.close()
         self._dtls.remove_all_listeners()
 

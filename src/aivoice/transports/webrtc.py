@@ -241,8 +241,7 @@ class WebRtcTransport:
         for task in (self._connecting, self._probing):
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait([task])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self._link.close()

@@ -647,7 +647,7 @@ class TestEndings:
         toy.feed(e.Dtmf("0"))
         toy.pass_time(3_000)
         (transfer,) = toy.of(c.Transfer)
-        while not toy.said(c.Play)[-1].cached == "limit":
+        while toy.said(c.Play)[-1].cached != "limit":
             toy.pass_time(500)
         assert toy.said(c.Cancel)[-1].attempt == transfer.attempt
         assert not toy.of(c.Transfer)

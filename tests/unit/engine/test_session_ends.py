@@ -219,3 +219,18 @@ def test_a_detector_that_is_replaced_is_on_record() -> None:
     run_virtual(scenario())
     told = [(each.provider, each.state) for each in seen if each.stage == "vad"]
     assert told == [("first", "started"), ("first", "failed"), ("second", "switched"), ("second", "started")]
+
+
+def test_a_second_cancellation_does_not_leave_the_closing_to_nobody() -> None:
+    async def scenario() -> None:
+        call = hold(vad=AwkwardVad("hangs"))
+        await asyncio.sleep(3)
+        call.run.cancel()
+        await asyncio.sleep(0.1)
+        call.run.cancel()
+        await asyncio.wait([call.run])
+        assert call.run.cancelled()
+        assert len(call.pacer) == 0
+        call.pacer.close()
+
+    run_virtual(scenario())  # which also fails where a task is left

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import struct
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from aivoice.audio.frames import FRAME_BYTES, SILENCE, AudioChunk
 from aivoice.audio.pacer import Pacer
-from aivoice.audio.wav import read_wav, write_wav
+from aivoice.audio.wav import WavWriter, read_wav, write_wav
 from aivoice.errors import InputError
 from aivoice.testing.virtual_time import run_virtual
 from aivoice.testing.webrtc_probe import babble
@@ -249,3 +251,38 @@ def test_a_speakerphone_hears_itself_no_more() -> None:
         pacer.close()
 
     run_virtual(body())
+
+
+# ---------------------------------------------------------------- a full disk
+
+
+def test_a_full_disk_ends_the_output_once_and_not_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_wav(tmp_path / "in.wav", bytes(32_000 * 5))
+
+    async def body() -> None:
+        pacer = Pacer(asyncio.get_running_loop())
+        leg = FileTransport(tmp_path / "in.wav", tmp_path / "out.wav", pacer=pacer, tail_s=1.0)
+        sink = Sink()
+        await leg.start(sink)
+        pacer.add(lambda: leg.write(bytes(FRAME_BYTES)))
+        await asyncio.sleep(2.0)
+
+        def full(self: WavWriter, *tracks: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(WavWriter, "write", full)
+        await sink.ended.wait()
+        await leg.close("done")
+        assert sink.events == ["up", "end_of_file"]
+        assert "No space left on device" in str(leg.error)
+        assert pacer.lateness.errors == 0
+        pacer.close()
+
+    run_virtual(body())
+    with wave.open(str(tmp_path / "out.wav")) as file:
+        assert 0.5 < file.getnframes() / 16_000 <= 2.1
+
+
+def test_an_output_that_takes_nothing_is_one_clear_line() -> None:
+    with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left on device\): check"):
+        WavWriter("/dev/full")

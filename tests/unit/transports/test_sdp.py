@@ -182,3 +182,12 @@ def test_any_mutilation_is_read_or_refused_in_one_line(data: st.DataObject) -> N
         message = str(error)
     assert "\n" not in message
     assert "4ZcD" not in message
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7 99999", "192.0.2.7 0", "no-address 4000"])
+def test_a_candidate_that_packets_cannot_be_sent_to_is_passed_over(address: str) -> None:
+    assert "192.0.2.7 " in CHROME
+    before = next(line for line in CHROME.splitlines() if "192.0.2.7 " in line and "candidate" in line)
+    port = before.split("192.0.2.7 ")[1].split()[0]
+    remote = sdp.read(CHROME.replace(f"192.0.2.7 {port} typ", f"{address} typ"), kind="offer")
+    assert [c.ip.split(".")[-1] for c in remote.candidates] == ["local"]
