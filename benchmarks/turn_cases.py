@@ -77,20 +77,25 @@ Speak = Callable[[str, str], Awaitable[bytes]]
 
 
 def background(pcm: bytes, samples: int, rng: np.random.Generator) -> bytes:
-    """Noise as loud as the quietest twentieth of a recording."""
+    """Noise as loud as the quietest fiftieth of a recording."""
     frames = np.frombuffer(pcm, "<i2").astype(np.float32)
     frames = frames[: len(frames) // 160 * 160].reshape(-1, 160)
-    level = max(2.0, float(np.quantile(np.sqrt((frames * frames).mean(axis=1)), 0.05)))
+    level = max(2.0, float(np.quantile(np.sqrt((frames * frames).mean(axis=1)), 0.02)))
     return rng.normal(scale=level, size=samples).astype("<i2").tobytes()
 
 
-def joined(parts: Sequence[bytes], pauses_ms: Sequence[int], rng: np.random.Generator) -> bytes:
-    """The voiced stretches of `parts`, so many ms of background between one's last voice and the next one's first."""
+def joined(
+    parts: Sequence[bytes], pauses_ms: Sequence[int], rng: np.random.Generator, *, like: bytes | None = None
+) -> bytes:
+    """The voiced stretches of `parts`, so many ms of background between one's last voice and the next one's first.
+
+    like: the recording whose background it is (None: the part before the pause).
+    """
     out = b""
     for index, part in enumerate(parts):
         first, last = voiced_range(part)
         if index:
-            out += background(part, pauses_ms[index - 1] * RATE // 1000, rng)
+            out += background(like or part, pauses_ms[index - 1] * RATE // 1000, rng)
         out += part[2 * first : 2 * last]
     return out
 
@@ -121,7 +126,7 @@ def cut(clip: Clip, rng: random.Random) -> Case:
     noise = np.random.default_rng(rng.getrandbits(32))
     place = quietest(clip.pcm)
     pause = rng.randint(*PAUSE_MS)
-    pcm = joined([clip.pcm[: 2 * place], clip.pcm[2 * place :]], [pause], noise)
+    pcm = joined([clip.pcm[: 2 * place], clip.pcm[2 * place :]], [pause], noise, like=clip.pcm)
     return _case("cut", clip.name, pcm, [pause], held_out=clip.held_out)
 
 
