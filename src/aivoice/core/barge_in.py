@@ -75,6 +75,8 @@ _STOPPERS = frozenset(
     ]
 )
 _ECHO_SIMILARITY = 0.75
+_SURE, _HUM_WORDS = 0.4, 2
+"""A recogniser that believes a word or two less than this has often heard a hum: Whisper writes "mm-hm" as a name."""
 _ECHO_REACH, _STOPPER_REACH = 6, 3
 """Words back from the one being said that an echo of 300 ms can still be of."""
 
@@ -85,6 +87,13 @@ def is_backchannel(text: str) -> bool:
     if not said or len(said) > 4:
         return False
     return " ".join(said) in _BACKCHANNEL_PHRASES or all(word in _BACKCHANNELS and word != "i" for word in said)
+
+
+def is_listening(text: str, confidence: float = 1.0) -> bool:
+    """A listening noise, or a word or two the recogniser itself (`confidence`, 0…1) hardly believes in."""
+    said = words(text)
+    unsure = confidence < _SURE and len(said) <= _HUM_WORDS and _STOPPERS.isdisjoint(said)
+    return is_backchannel(text) or (unsure and not text.rstrip().endswith("?"))
 
 
 def is_echo(text: str, spoken: str) -> bool:
@@ -109,11 +118,12 @@ def is_tail_of_echo(text: str, last: str) -> bool:
     return is_echo(text, last) or (len(said) <= 2 and said == words(last.replace("-", " "))[-len(said) :] != ())
 
 
-def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool) -> Verdict:
+def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool, confidence: float = 1.0) -> Verdict:
     """What to do with the words heard over the agent.
 
     text: transcript since the agent was silenced. spoken: what the agent has been saying lately. speaking: the VAD
     still hears the caller. expects_answer: the agent had just asked, so "yes" is an answer, not a backchannel.
+    confidence: the recogniser's, 0…1.
     """
     said = words(text)
     if not said:
@@ -122,6 +132,6 @@ def decide(text: str, *, spoken: str, speaking: bool, expects_answer: bool) -> V
         return "carry_on"
     if not expects_answer and _may_be_echo(said, spoken):
         return "wait" if speaking else "carry_on"
-    if is_backchannel(text) and not expects_answer:
+    if is_listening(text, confidence) and not expects_answer:
         return "wait" if speaking else "carry_on"
     return "yield"

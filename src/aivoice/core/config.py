@@ -15,8 +15,9 @@ class Endpointing:
     """How long after the end of speech a turn may be decided, by how finished its text sounds.
 
     closed: the recogniser heard its end, or a farewell. open: whole as it stands. loose: a statement that may go on.
+    stated: one that ends with a full stop where those of the recogniser are likely, not sure, to be ends (0: as loose).
     dangling: surely is not whole. spelling: a number, e-mail or name is being given piece by piece. full_stops:
-    whether the recogniser sets a full stop only where it hears an end (Whisper sets one after everything).
+    whether the recogniser sets a full stop only where it hears an end (Whisper sets one after most things).
     The final transcript is waited for at most `final_wait`, or `stale_wait` (a filler bridges it) where the interims
     are older than the end of speech. longest: bound of the adapted waits, inside the silence
     budget; only `spelling` may exceed it, because the clip ``continuer`` ("mm-hm") then keeps the caller company.
@@ -26,6 +27,7 @@ class Endpointing:
 
     closed: int = 0
     open: int = 450
+    stated: int = 0
     loose: int = 1_200
     dangling: int = 1_300
     spelling: int = 2_600

@@ -148,8 +148,9 @@ class Conversation:
 
     def verdict(self) -> Verdict:
         """What the words so far decide."""
-        spoken = self.holder().recent_words(_RECENT_WORDS)
-        return decide(self.ears.text, spoken=spoken, speaking=self.ears.speaking, expects_answer=self._just_asked())
+        ears, spoken = self.ears, self.holder().recent_words(_RECENT_WORDS)
+        asked = self._just_asked()
+        return decide(ears.text, spoken=spoken, speaking=ears.speaking, expects_answer=asked, confidence=ears.sure)
 
     def _just_asked(self) -> bool:
         """The agent's question was (almost) out when the caller began."""
@@ -208,9 +209,8 @@ class Conversation:
     def end_turn(self, why: str, now: int) -> None:
         """The caller's turn is decided: it becomes history and is answered."""
         text = self.ears.text
-        self.decided = Decided(
-            text, join(self.ears.segments), len(self.history.messages), self.ears.owed, self.heard_end
-        )
+        owed = self.ears.owed or bool(self.ears.interim)
+        self.decided = Decided(text, join(self.ears.segments), len(self.history.messages), owed, self.heard_end)
         self.turn += 1
         self.out.emit(c.TurnEnded(self.turn, text, why))
         marks = self._turn_marks(now)
@@ -342,7 +342,11 @@ class Conversation:
     def words_came(self, event: e.Heard, now: int) -> None:
         """A transcript while the agent has the floor: late, ignorable, or the start of an interruption."""
         reply = self.committed()
-        if reply is None or reply.firm:
+        if reply is None:
+            if self.decided.final_owed and event.kind == "final" and event.end <= self.decided.end + _SEGMENT_SLACK:
+                self._late_final(None, event.text, now)
+            return
+        if reply.firm:
             return
         if self.decided.final_owed and event.kind == "final" and not self.contest:
             if event.start < self.decided.end:
@@ -374,14 +378,15 @@ class Conversation:
             return False
         return is_tail_of_echo(event.text, " ".join(self.mouth.last_text.split()[-_RECENT_WORDS:]))
 
-    def _late_final(self, reply: Reply, text: str, now: int) -> None:
-        """The final of a turn that was decided on its interim."""
+    def _late_final(self, reply: Reply | None, text: str, now: int) -> None:
+        """The final of a turn that was decided on its interim. reply: to it, or a later one; None: it was given."""
         self.decided.final_owed = False
         whole = join([self.decided.prefix, text])
         self.ears.forget()
         if not text.strip() or same(whole, self.decided.text):
             return
-        if reply.answer_begun() or self.toolbox.side_effect_begun(reply) or reply.notice:
+        done = reply is None or reply.notice or not reply.text or reply.answer_begun()
+        if done or (reply is not None and self.toolbox.side_effect_begun(reply)):
             self.history.messages[self.decided.history] = Message("user", whole)
             self.out.emit(c.Note("late_final", self.turn))
             return

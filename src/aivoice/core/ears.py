@@ -22,6 +22,7 @@ class Ears:
     deaf_until: words that end at or before this position were already dealt with (a backchannel, an echo).
     changed_at: when the words last changed. heard_at: when a transcript last came. lost: the recogniser died over this
     turn; the caller will be asked to say it again.
+    sure: the recogniser's confidence in its last words, 0…1.
     """
 
     settings: Endpointing
@@ -32,6 +33,7 @@ class Ears:
     ended_seen: int = 0
     segments: list[str] = field(default_factory=list[str])
     interim: str = ""
+    sure: float = 1.0
     owed: bool = False
     lost: bool = False
     ended_pos: int = 0
@@ -73,6 +75,7 @@ class Ears:
         """Words. Those already dealt with are passed over."""
         text = "" if event.end <= self.deaf_until else event.text.strip()
         before, self.heard_at = self.text, now
+        self.sure = event.confidence if text else self.sure
         if event.kind == "final":
             self.interim, self.final_at = "", now
             # A late final of earlier speech does not settle what is owed for the last.
@@ -92,6 +95,7 @@ class Ears:
         """Start over: the words were dealt with (as a turn, or ignored up to `position`)."""
         self.segments.clear()
         self.interim, self.owed, self.lost, self.voiced, self.score = "", False, False, 0, None
+        self.sure = 1.0
         self.deaf_until = max(self.deaf_until, position)
 
     def silent_from(self) -> int:

@@ -13,7 +13,7 @@ from aivoice.core import lexicon
 from aivoice.core.config import Endpointing
 from aivoice.core.text import words
 
-Completeness = Literal["closed", "open", "loose", "dangling", "spelling"]
+Completeness = Literal["closed", "open", "stated", "loose", "dangling", "spelling"]
 
 _SHORT_ANSWER = 6
 _SHORT_CLOSER = 4
@@ -70,7 +70,8 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
     """How finished `text` (the turn so far) sounds.
 
     closed: a sentence that the recogniser ended, a yes or no that was asked for, a farewell. open: a question or a
-    short answer that is whole as it stands. loose: a statement that may go on. dangling: ends where English wants
+    short answer that is whole as it stands. stated: a statement that ends with a full stop which is not believed for
+    sure. loose: one that may go on. dangling: ends where English wants
     more. spelling: in the middle of a number, an address or a spelled name. full_stops: a "." is believed.
     """
     said = words(text)
@@ -97,7 +98,9 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return "closed"
     asked = said[0] in lexicon.QUESTION_STARTS and len(said) >= 4
     answers = _answers(said, expected)
-    return "open" if asked or answers else "loose"
+    if asked or answers:
+        return "open"
+    return "stated" if text.rstrip().endswith(".") else "loose"
 
 
 def _without_greeting(said: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,8 +144,9 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
         if total >= 2:
             return "spelling"
         return None
-    if expected.kind == "email" or "at" in said[1:-1] or any("@" in word for word in said):
-        written = "@" in last and "." in last.split("@")[-1]
+    domain = "." in last and last.rsplit(".", 1)[-1] in lexicon.EMAIL_ENDINGS
+    if expected.kind == "email" or domain or "at" in said[1:-1] or any("@" in word for word in said):
+        written = domain or ("@" in last and "." in last.split("@")[-1])
         if written or (last in lexicon.EMAIL_ENDINGS and "dot" in said):
             return "open"
         if expected.kind == "email" and not _refuses(said):
@@ -228,6 +232,7 @@ def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score
     base = {
         "closed": settings.closed,
         "open": settings.open,
+        "stated": settings.stated or _loose(pauses, settings),
         "loose": _loose(pauses, settings),
         "dangling": settings.dangling,
         "spelling": settings.spelling,
@@ -237,6 +242,6 @@ def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score
     if score is not None:
         if score < 0.3:
             base = max(base, settings.open)
-        elif score > 0.8 and kind in ("open", "loose", "dangling"):
+        elif score > 0.8 and kind in ("open", "stated", "loose", "dangling"):
             base //= 2
     return base if kind == "spelling" else min(base, settings.longest)

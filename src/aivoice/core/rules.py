@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aivoice.core import commands as c
 from aivoice.core import rules_sound as sound
-from aivoice.core.barge_in import is_backchannel
+from aivoice.core.barge_in import is_listening
 from aivoice.core.conversation import Conversation
 from aivoice.core.intents import is_emergency
 from aivoice.core.reply import Reply
@@ -109,7 +109,7 @@ def _settle_contest(talk: Conversation, now: int) -> None:
     match talk.verdict():
         case "carry_on":
             talk.carry_on("backchannel or echo", now)
-        case "wait" if is_backchannel(ears.text):
+        case "wait" if is_listening(ears.text, ears.sure):
             talk.give_way("the caller went on after a listening noise", now)
         case "wait":
             talk.carry_on("echo", now)

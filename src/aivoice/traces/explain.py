@@ -19,6 +19,7 @@ _NOTES = {
 _COMPLETENESS = {
     "closed": "the words sounded finished",
     "open": "the words could be all",
+    "stated": "a sentence had probably ended",
     "loose": "the words could be all",
     "dangling": "the words sounded unfinished, but nothing more came",
     "spelling": "something was being spelled out, but nothing more came",

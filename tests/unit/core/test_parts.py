@@ -149,8 +149,16 @@ class TestEndpointing:
         assert wait_ms("loose", quick, Endpointing()) == Endpointing().open
 
     def test_full_stops_of_some_recognisers_say_nothing(self) -> None:
-        assert classify("We have two kids.", full_stops=False) == "loose"
+        assert classify("We have two kids.", full_stops=False) == "stated"
+        assert wait_ms("stated", PauseModel(), Endpointing()) == Endpointing().loose
+        assert wait_ms("stated", PauseModel(), Endpointing(stated=700)) == 700
+        assert classify("We have two kids", full_stops=False) == "loose"
         assert classify("Do you have two kids?", full_stops=False) == "closed"
+
+    def test_an_address_as_recognisers_write_it_is_whole(self) -> None:
+        for text in ("My email is Ana. at citymail.com", "It's jweber99. mail.org", "ana@citymail.com"):
+            assert classify(text, full_stops=False) == "open"
+            assert classify(text, Expectation("email"), full_stops=False) == "open"
 
     def test_a_caller_who_pauses_long_is_waited_for_longer(self) -> None:
         slow = PauseModel()
@@ -177,6 +185,19 @@ class TestBargeIn:
     def test_real_words(self, text: str) -> None:
         assert not is_backchannel(text)
         assert decide(text, spoken="we are open from nine", speaking=True, expects_answer=False) == "yield"
+
+    @pytest.mark.parametrize("text", ["Sikha", "Mama.", "You're...", "go on"])
+    def test_a_word_or_two_that_the_recogniser_doubts_are_a_hum(self, text: str) -> None:
+        ways = ((False, False, 0.2), (True, False, 0.2), (False, True, 0.2), (False, False, 0.9))
+        verdicts = [
+            decide(text, spoken="", speaking=speaking, expects_answer=asked, confidence=sure)
+            for speaking, asked, sure in ways
+        ]
+        assert verdicts == ["carry_on", "wait", "yield", "yield"]
+
+    @pytest.mark.parametrize("text", ["no", "Wait, stop.", "sorry", "Tuesday?", "can I ask"])
+    def test_doubted_words_that_stop_are_obeyed(self, text: str) -> None:
+        assert decide(text, spoken="", speaking=True, expects_answer=False, confidence=0.2) == "yield"
 
     def test_nothing_yet(self) -> None:
         assert decide("", spoken="x", speaking=True, expects_answer=False) == "wait"
