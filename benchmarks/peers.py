@@ -3,8 +3,9 @@
 Writes the figures as JSON and as Markdown (into docs/benchmarks.md with ``--docs``) and prints the table. Full: at
 least 500 turns for every variant of a row; quick: a sample that shows the same in a few minutes.
 
-Each variant runs in processes of its own. Variants of one row run at the same time, pipecat's right after the others
-(together they take more than a core), so that figures of one row were taken on the same machine in the same minutes.
+Each variant runs in processes of its own. Variants of one row run at the same time, so that its figures were taken on
+the same machine in the same minutes; pipecat's right after the others where all of them would take more than a core.
+What is measured is written down after every row: a run that is stopped loses only what was not measured yet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,8 @@ MODULES = {
 }
 JOB_LIMIT_S = 1_200
 
+Result = dict[str, Any]
+
 
 class PeersError(Exception):
     """The benchmark cannot run or a process of it failed; the message says what to do."""
@@ -45,7 +48,7 @@ class PeersError(Exception):
 class Scale:
     """processes and calls a variant, measured turns a call, calls a fault, seconds of a load row, loads.
 
-    together: pipecat at the same time as the others (quick, and a little unfair to all of them).
+    together: a row with at most so many variants holds pipecat's at the same time as the others.
     """
 
     name: str
@@ -54,12 +57,14 @@ class Scale:
     turns: int
     fault_calls: int
     load_s: float
-    together: bool
+    together: int
     loads: tuple[int, ...]
 
 
-FULL = Scale("full", processes=2, calls=12, turns=21, fault_calls=10, load_s=45.0, together=False, loads=rows.LOADS)
-QUICK = Scale("quick", processes=1, calls=6, turns=4, fault_calls=2, load_s=10.0, together=False, loads=(10,))
+FULL = Scale("full", processes=3, calls=12, turns=14, fault_calls=10, load_s=40.0, together=3, loads=rows.LOADS)
+QUICK = Scale("quick", processes=1, calls=6, turns=4, fault_calls=2, load_s=10.0, together=5, loads=(10,))
+LIGHT_LOAD = 10
+"""Calls of a load row up to which its engines run at the same time: together they take less than half a core."""
 
 
 async def run_job(job: Job) -> dict[str, Any]:
@@ -115,12 +120,15 @@ async def run_variant(row: Row, variant: Variant, scale: Scale) -> figures.Figur
 
 
 async def run_load(row: Row, scale: Scale) -> dict[str, figures.Figures]:
-    """One engine after the other, alone on the machine; then their null runs, which are light, together."""
+    """One engine after the other, alone on the machine, or all at once with few calls; then their null runs at once."""
     jobs = [
         Job(variant.engine, variant.settings, _plan(row, scale, 0), row.calls, load_s=scale.load_s)
         for variant in row.variants
     ]
-    answers = [await run_job(job) for job in jobs]
+    if row.calls <= LIGHT_LOAD:
+        answers = await asyncio.gather(*(run_job(job) for job in jobs))
+    else:
+        answers = [await run_job(job) for job in jobs]
     nulls = await asyncio.gather(*(run_job(replace(job, null=True)) for job in jobs))
     return {
         variant.label: figures.load_figures(answer, null, row.calls)
@@ -140,7 +148,7 @@ async def run_row(row: Row, scale: Scale) -> list[dict[str, Any]]:
     if row.kind == "load":
         results = await run_load(row, scale)
     else:
-        for group in ([*light, *heavy],) if scale.together else (light, heavy):
+        for group in ([*light, *heavy],) if len(row.variants) <= scale.together else (light, heavy):
             await asyncio.gather(*(one(variant) for variant in group))
     return [
         {
@@ -153,38 +161,47 @@ async def run_row(row: Row, scale: Scale) -> list[dict[str, Any]]:
     ]
 
 
-async def run_all(chosen: Sequence[Row], scale: Scale) -> dict[str, Any]:
-    """The whole run as plain data."""
+async def run_all(chosen: Sequence[Row], scale: Scale, command: str, done: Callable[[Result], None]) -> Result:
+    """The whole run as plain data. done: told what there is after every row."""
     measured: dict[str, dict[str, Any]] = {}
-    failed: list[str] = []
-    machine = {
-        "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
-        "load": round(os.getloadavg()[0], 1),
+    result: Result = {
+        "scale": scale.name,
+        "command": command,
+        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
+            "load": round(os.getloadavg()[0], 1),
+        },
+        "failed": [],
+        "rows": [],
     }  # fmt: skip
 
-    async def one(row: Row) -> None:
-        print(f"… {row.title}", file=sys.stderr, flush=True)
-        variants = await run_row(row, scale)
-        measured[row.key] = {"key": row.key, "title": row.title, "kind": row.kind, "variants": variants}
-
     async def kept(row: Row) -> None:
+        print(f"… {row.title}", file=sys.stderr, flush=True)
         try:
-            await one(row)
+            variants = await run_row(row, scale)
         except PeersError as error:  # an hour of other rows is not lost with this one
             print(f"{row.title}: {error}", file=sys.stderr, flush=True)
-            failed.append(row.key)
+            result["failed"].append(row.key)
+        else:
+            measured[row.key] = {"key": row.key, "title": row.title, "kind": row.kind, "variants": variants}
+            result["rows"] = [measured[each.key] for each in chosen if each.key in measured]
+        done(result)
 
     for row in chosen:
         if row.kind != "fault":
             await kept(row)
     await asyncio.gather(*(kept(row) for row in chosen if row.kind == "fault"))  # a few calls each, mostly silence
-    return {
-        "scale": scale.name,
-        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine,
-        "failed": failed,
-        "rows": [measured[row.key] for row in chosen if row.key in measured],
-    }
+    return result
+
+
+def write(result: Result, path: Path, docs: Path | None) -> None:
+    """The figures as JSON, and as a section of the page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if docs is not None:
+        reached = goals.goals(result)
+        report.write_section(docs, "peers", report.markdown(result, reached), reached)
 
 
 def all_rows(scale: Scale) -> tuple[Row, ...]:
@@ -217,18 +234,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not PEERS_PYTHON.exists() and any(v.engine != "ours" for row in chosen for v in row.variants):
         print("the peers are not installed: run `make setup-bench`", file=sys.stderr)
         return 2
+    command = shlex.join(["aivoice", "bench", "peers", *told])
     try:
-        result = asyncio.run(run_all(chosen, scale)) | {"command": shlex.join(["aivoice", "bench", "peers", *told])}
+        result = asyncio.run(run_all(chosen, scale, command, lambda so_far: write(so_far, options.json, options.docs)))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     reached = goals.goals(result)
-    text = report.markdown(result, reached)
-    print(text)
-    if options.docs is not None:
-        report.write_section(options.docs, "peers", text, reached)
+    print(report.markdown(result, reached))
     return 0 if goals.all_met(reached) and not result["failed"] else 1
 
 
