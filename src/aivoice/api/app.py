@@ -134,7 +134,7 @@ async def _dtmf(request: web.Request) -> web.Response:
         raise Problem(415, 'Send the key as application/json: {"digit": "0"}.', code="wrong_content_type")
     try:
         body: Any = json.loads(await request.text())
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise Problem(400, 'The body is not JSON; send {"digit": "0"}.', code="bad_json") from None
     digit: object = body.get("digit") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(digit, str) or not _DIGIT.fullmatch(digit):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -51,12 +51,14 @@ class NoFilesError(VoiceError):
 
 @dataclass(frozen=True, slots=True)
 class BusinessInfo:
-    """What a page may know of a loaded business. clips: text of its ready-made clips by key."""
+    """What a page may know of a loaded business. clips: text of its ready-made clips by key. lines: calls of it at a
+    time (0: as many as the server has)."""
 
     id: str
     name: str
     greeting: str = ""
     clips: Mapping[str, str] | None = None
+    lines: int = 0
 
 
 class LiveCall(Protocol):
@@ -131,7 +133,7 @@ class CallDesk:
         self._factory = factory
         self._now = now
         self._new_id = new_id or _new_id
-        self._taken = 0
+        self._taken: Counter[str] = Counter()  # lines by business, those being set up included
         self._calls: OrderedDict[str, CallInfo] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._stack = AsyncExitStack()
@@ -150,7 +152,7 @@ class CallDesk:
     @property
     def taken(self) -> int:
         """Slots in use: live calls and those being set up."""
-        return self._taken
+        return self._taken.total()
 
     def calls(self) -> list[CallInfo]:
         """Live and remembered calls, newest first."""
@@ -178,9 +180,10 @@ class CallDesk:
         business = self._business(business_id)
         if not self._open:
             raise CapacityError("The server is shutting down; try again in a moment.")
-        if self._taken >= self.capacity:
-            raise CapacityError(f"All {self.capacity} lines are busy; try again in a moment.")
-        self._taken += 1
+        for taken, lines in ((self._taken.total(), self.capacity), (self._taken[business.id], business.lines)):
+            if lines and taken >= lines:
+                raise CapacityError(f"All {lines} lines are busy; try again in a moment.")
+        self._taken[business.id] += 1
         started = self._now()
         call_id = self._new_id(started)
         info = CallInfo(call_id, business, started, self.directory / call_id, CallHub(business.clips))
@@ -190,14 +193,14 @@ class CallDesk:
                 offer_sdp, call_id=call_id, business=business, directory=info.directory, hub=info.hub
             )
         except BaseException as error:
-            self._taken -= 1
+            self._taken[business.id] -= 1
             _remove_if_empty(info.directory)
             if isinstance(error, DiskError):
                 log.warning("call %s was refused: %s", call_id, error)
                 raise NoFilesError(error) from error
             raise
         if not self._open:  # the server began to shut down meanwhile: nobody would watch this call
-            self._taken -= 1
+            self._taken[business.id] -= 1
             await info.call.hang_up("shutdown")
             raise CapacityError("The server is shutting down; try again in a moment.")
         self._remember(info)
@@ -229,14 +232,14 @@ class CallDesk:
     async def _watch(self, info: CallInfo, closed: Callable[[], Awaitable[str]]) -> None:
         try:
             info.reason = await closed()
-        except Exception:  # a failed call ends as a call; the desk and the other calls go on
-            log.exception("call %s failed", info.id)
+        except Exception as error:  # a failed call ends as a call; the desk and the other calls go on
+            log.error("call %s failed: %s", info.id, type(error).__name__)  # not its text: it may hold what was said
             info.reason = "failed"
         finally:
             info.ended = self._now()
             info.call = None
             info.hub.close()
-            self._taken -= 1
+            self._taken[info.business.id] -= 1
 
     def _remember(self, info: CallInfo) -> None:
         self._calls[info.id] = info

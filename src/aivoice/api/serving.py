@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from aivoice.api.app import create_app
 from aivoice.api.desk import CallDesk
 from aivoice.errors import InputError
 
+_server_log = logging.getLogger("aivoice.api.server")
+
+
+def _brief(record: logging.LogRecord) -> bool:
+    """What is no HTTP is one line: it is nobody's bug here, and its bytes may be somebody's secret."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args, record.exc_info = "a malformed request was refused: %s", (type(error).__name__,), None
+    return True
+
+
+_server_log.addFilter(_brief)
 SHUTDOWN_S = 1.0
 """Seconds that open requests get once the calls have ended."""
 
@@ -27,7 +41,11 @@ async def serve_http(desk: CallDesk, host: str, port: int) -> AsyncGenerator[str
     Raises InputError where the address cannot be listened on.
     """
     runner = web.AppRunner(
-        create_app(desk, hosts=_hosts(host)), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S
+        create_app(desk, hosts=_hosts(host)),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_S,
+        logger=_server_log,
     )
     await runner.setup()
     try:
@@ -66,7 +84,8 @@ def _why(error: OSError, host: str, port: int) -> str:
     return f"Cannot listen on {host} port {port}: {error.strerror or 'unknown address'}. Check --host and --port."
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
     with suppress(ValueError):
         return ip_address(host).is_loopback
     return host == "localhost"
@@ -74,7 +93,7 @@ def _loopback(host: str) -> bool:
 
 def _hosts(host: str) -> frozenset[str]:
     """A loopback server answers to its own names only; a public one to any."""
-    return frozenset({"127.0.0.1", "localhost", "[::1]", host}) if _loopback(host) else frozenset()
+    return frozenset({"127.0.0.1", "localhost", "[::1]", host}) if loopback(host) else frozenset()
 
 
 def _shown(host: str) -> str:

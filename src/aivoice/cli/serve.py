@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.text import Text
 
 from aivoice.api.desk import CallDesk
-from aivoice.api.serving import check_free, serve_http
+from aivoice.api.serving import check_free, loopback, serve_http
 from aivoice.cli.output import console, make_folder
 from aivoice.cli.running import run
 from aivoice.hosting.calls import Calls
@@ -41,4 +41,8 @@ async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path)
         names = ", ".join(info.name for info in house.infos())
         screen.print(Text.assemble(("Ready ", "bold green"), f"after {time.monotonic() - begun:.1f} s: {names}"))
         screen.print(Text.assemble("Open ", (url, "bold underline"), f" and press Call. {lines} lines. Ctrl-C ends."))
+        if not loopback(host):
+            screen.print(
+                Text("Whoever reaches this port can hear and read every call kept in the folder.", style="yellow")
+            )
         await asyncio.Event().wait()

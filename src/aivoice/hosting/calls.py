@@ -52,7 +52,8 @@ class Hosted:
 
     def info(self) -> BusinessInfo:
         """What pages may know of it."""
-        return BusinessInfo(self.id, self.business.name, self.config.clips.get("greeting", ""), self.config.clips)
+        clips, lines = self.config.clips, self.business.limits.concurrent_calls
+        return BusinessInfo(self.id, self.business.name, clips.get("greeting", ""), clips, lines)
 
 
 class HostedCall:

@@ -87,7 +87,7 @@ class Setup:
 @asynccontextmanager
 async def running(directory: Path, *, capacity: int = 2, hosts: frozenset[str] = frozenset()) -> AsyncGenerator[Setup]:
     factory = QuickFactory()
-    businesses = [BusinessInfo("dental", "Dental", "Hello"), BusinessInfo("plumber", "Plumber")]
+    businesses = [BusinessInfo("dental", "Dental", "Hello"), BusinessInfo("plumber", "Plumber", lines=1)]
     async with CallDesk(
         factory, businesses, capacity=capacity, directory=directory, now=lambda: datetime(2026, 11, 22, tzinfo=UTC)
     ) as desk:

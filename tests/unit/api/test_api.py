@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientResponse
 from tests.unit.api.quick import OFFER, SDP, QuickCall, QuickFactory, Setup, api_test, ended, problem, running, until
 
-from aivoice.api.desk import CallDesk
+from aivoice.api.desk import BusinessInfo, CallDesk
 from aivoice.api.hub import BACKLOG, CallHub
 from aivoice.api.serving import serve_http
 from aivoice.core import commands as c
@@ -72,6 +72,29 @@ async def test_unknown_calls_paths_and_methods(setup: Setup) -> None:
     patch = await client.patch("/calls/nobody", data="a=candidate", headers=SDP)
     await problem(patch, 405, "method_not_allowed")
     assert patch.headers["Allow"] == "DELETE, GET, HEAD"
+
+
+@api_test
+async def test_one_business_does_not_take_more_lines_than_its_file_says(setup: Setup) -> None:
+    async def dial(business: str) -> ClientResponse:
+        return await setup.client.post(f"/calls?business={business}", data=OFFER, headers=SDP)
+
+    first = await dial("plumber")
+    assert first.status == 201
+    assert "All 1 lines" in (await problem(await dial("plumber"), 503, "at_capacity"))["detail"]
+    assert (await dial("dental")).status == 201
+    await setup.client.delete(first.headers["Location"])
+    await ended(setup, first.headers["Location"].rsplit("/", 1)[-1])
+    assert (await dial("plumber")).status == 201
+
+
+@api_test
+async def test_a_key_press_nested_beyond_reason_is_refused(setup: Setup) -> None:
+    location = (await setup.dial()).headers["Location"]
+    answer = await setup.client.post(
+        f"{location}/dtmf", data="[" * 60_000, headers={"Content-Type": "application/json"}
+    )
+    await problem(answer, 400, "bad_json")
 
 
 @api_test
@@ -266,3 +289,21 @@ def test_a_taken_port_is_said_plainly(tmp_path: Path) -> None:
 def test_without_a_business_nothing_is_served(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No business is loaded"):
         CallDesk(QuickFactory(), [], capacity=1, directory=tmp_path, now=lambda: datetime.now(UTC))
+
+
+def test_what_is_no_http_is_one_line_without_its_bytes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        desk = CallDesk(
+            QuickFactory(), [BusinessInfo("a", "A")], capacity=1, directory=tmp_path, now=lambda: datetime.now(UTC)
+        )
+        async with desk, serve_http(desk, "127.0.0.1", 0) as url:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+            writer.write(b"GET / HTTP/1.1\r\nCookie: my-secret\x01\x02\r\n\r\n")
+            assert b" 400 " in await reader.readline()
+            writer.close()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(scenario())
+    assert "a malformed request was refused" in caplog.text
+    assert "my-secret" not in caplog.text
+    assert "Traceback" not in caplog.text

@@ -17,6 +17,7 @@ from aiohttp import web
 from aivoice.business.load import load_business
 from aivoice.business.local_service import ServiceError, local_service
 from aivoice.business.model import Business, Tool
+from aivoice.business.tool_app import tool_app
 from aivoice.business.tool_http import MAX_RESPONSE_BYTES, ToolError, post_tool
 from aivoice.business.tools import BusinessTools
 from aivoice.engine.ports import ToolOutcome
@@ -281,3 +282,36 @@ def test_tools_are_their_specs() -> None:
     tool = Tool("a", "b", {"type": "object"}, True, "https://example.com", ("c",), 7)
     assert tool.spec().time_limit_ms == 7
     assert tool.spec().side_effects
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "application/json"}, 200),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/json", "Origin": "http://evil.example"}, 403),
+    ],
+)
+def test_no_web_page_can_book(headers: dict[str, str], status: int) -> None:
+    """A page in the owner's browser may send text/plain anywhere without being asked, and lies about nothing else."""
+    booked: list[str] = []
+
+    def book(arguments: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        booked.append(key)
+        return {"status": "ok"}
+
+    async def scenario() -> int:
+        runner = web.AppRunner(tool_app({"book": book}, frozenset({"book"})))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            async with aiohttp.ClientSession() as session:
+                url = f"http://127.0.0.1:{runner.addresses[0][1]}/book"
+                body = json.dumps({"arguments": {}, "idempotency_key": "k"})
+                async with session.post(url, data=body, headers=headers) as answer:
+                    return answer.status
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(scenario()) == status
+    assert bool(booked) == (status == 200)
