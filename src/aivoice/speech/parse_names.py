@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aivoice.speech.found import Found, Token, tokenise, word_at, word_set, words_at
-from aivoice.speech.parse_dates import PARTS, WEEKDAYS
+from aivoice.speech.parse_dates import MONTHS, PARTS, WEEKDAYS
 from aivoice.speech.parse_emails import find_spelled
 from aivoice.speech.parse_numbers import TEENS, TENS, UNITS, cardinal
 
@@ -233,7 +233,8 @@ def find_address(text: str, *, expected: bool = False) -> Found[str] | None:
             return Found(f"{house[0]} {body}", tokens[index].start, tokens[stop - 1].end)
         body = " ".join(_capitalise(tokens[at].word) for at in range(house[1], street + 1))
         unit, stop = _unit(tokens, street + 1)
-        return Found(f"{house[0]} {body}{unit}", tokens[index].start, tokens[stop - 1].end)
+        town, stop = _town(tokens, stop)
+        return Found(f"{house[0]} {body}{unit}{town}", tokens[index].start, tokens[stop - 1].end)
     return None
 
 
@@ -259,6 +260,21 @@ def _house(tokens: tuple[Token, ...], index: int) -> tuple[str, int] | None:
     if digits and len(letter) == 1 and letter.isalpha() and tokens[at].gap in ("", "-") and not digits.endswith("00"):
         return digits + letter.upper(), at + 1
     return (digits, at) if digits else None
+
+
+def _town(tokens: tuple[Token, ...], at: int) -> tuple[str, int]:
+    """The place behind a street, where it is written with capitals: "12 Mill Lane, Harbour Point"."""
+    stop = at
+    while stop < len(tokens) and stop - at < 3:
+        token = tokens[stop]
+        known = any(token.word in table for table in (_ENDS, WEEKDAYS, MONTHS, PARTS, _COMMON))
+        parted = token.gap.strip() not in (("", ",") if stop == at else ("",))
+        if known or parted or not (token.raw[:1].isupper() and token.raw.isalpha()):
+            break
+        stop += 1
+    if stop == at:
+        return "", at
+    return f", {' '.join(token.raw for token in tokens[at:stop])}", stop
 
 
 def _unit(tokens: tuple[Token, ...], at: int) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from aivoice.providers.receptionist.text import plain, words
 Act = Literal[
     "greeting", "thanks", "bye", "yes", "no", "person", "hear", "robot", "repeat", "slower", "hours", "cancel",
     "message", "wait", "who", "how_are_you", "correction", "question", "price", "restart", "dont_know", "nothing_else",
-    "clock", "abuse", "start_again", "other_time", "help",
+    "clock", "abuse", "start_again", "other_time", "help", "hurry", "complaint", "spell",
 ]  # fmt: skip
 
 _PERSON = (
@@ -107,7 +107,8 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
             r"this|please)$|cancel (that|it)\b|drop it|leave it|changed my mind|don't (want|need) (it|that|"
             r"to book|an appointment|to do that|to do this|anything|one)( anymore| any more| now)?|do not (want|"
             r"book)|don't (book|do|send|bother|worry about) ?(it|that|this)?|stop (that|this|it)|no longer (want|"
-            r"need)|let's not|rather not|skip it|i'll (call back|think about it|pass))\b|^cancel$",
+            r"need)|let's not|"
+            r"rather not(?! (?:say|give|tell|share))|skip it|i'll (call back|think about it|pass))\b|^cancel$",
         ),
         (
             "message",
@@ -148,7 +149,9 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
         (
             "dont_know",
             r"\b(i )?(don't|do not) (know|remember|have (it|one|that|an? \w+))\b|\bnot sure\b|\bno idea\b|"
-            r"\bno (e-?mail|phone)\b|\bi (haven't|have not) got\b|\b(prefer|rather) not (to )?(say|give|tell)\b|"
+            r"\bno (e-?mail|phone)\b|\bi (haven't|have not) got\b|\b(prefer|rather) not (to )?(say|give|tell|share)\b|"
+            r"\b(don't|do not) (want|wanna|wish|like) (to )?"
+            r"(say|give|tell|share)( \w+)? (my|you|that|it|out)\b|"
             r"^(skip|pass|none|nothing|no preference|doesn't matter|whatever|any|anything)( please| is fine)?$",
         ),
         (
@@ -162,12 +165,25 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
             r"\bwhat (can|could) (you|i) (do|help|ask)\b|\bhow can you help\b|\bwhat are (my|the) options\b|"
             r"\bwhat do you do\b",
         ),
+        ("hurry", r"\b(hurry( up)?|(be|make it) (quick|fast)|in a (rush|hurry))\b"),
+        (
+            "complaint",
+            r"\b(was|were) supposed to (come|be|call|show|arrive)\b|\b(never|didn't|hasn't|nobody|no one) (came|come|"
+            r"showed|show|called|call|turned up|arrived?)\b|\b(been|still) waiting\b|\b(ridiculous|unacceptable|"
+            r"(terrible|awful) service)\b|\bi('d| would| want)( like)? to complain\b",
+        ),
+        (
+            "spell",
+            r"\b(can|could|would) you (please )?spell\b|\bhow (do|would) you spell\b|"
+            r"\bhow('s| is) (that|it) spelled\b",
+        ),
         ("start_again", r"\b(start (over|again|from the (beginning|top))|begin again|from scratch)\b"),
         (
             "other_time",
             r"\b(another|other|different|else|later|earlier|next available|any other|something else) ?(time|times|"
             r"day|days|slot|slots|option|options|dates?|available|open)?\b|\b(none of (those|these|them)|neither|"
-            r"doesn't work|don't work|can't (do|make) (that|those|any))\b|\bwhat else\b",
+            r"doesn't work|don't work|can't (do|make) (that|those|any))\b|\bwhat else\b|"
+            r"\b(what|which) times (do you|are|have|would|can)\b",
         ),
     )
 )

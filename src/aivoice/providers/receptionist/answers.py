@@ -22,7 +22,7 @@ _GENERIC = frozenset(
         """
         offer provide accept take cost charge price much have open work come call question ask know tell help
         guys place business thing things quick wondering possible able use usually pay sure minute quickly today please
-        fee speak someone person day time good new
+        fee speak someone person day time good new all whole every list various different
         """
     )
 )
@@ -42,9 +42,17 @@ class Answer:
 
 
 def answer(
-    question: str, acts: frozenset[Act], passages: tuple[Passage, ...], facts: Facts, subject: str = ""
+    question: str,
+    acts: frozenset[Act],
+    passages: tuple[Passage, ...],
+    facts: Facts,
+    subject: str = "",
+    alone: bool = True,
 ) -> Answer:
-    """The best answer to `question`. subject: what is being talked about ("whitening"), for "how much is it?"."""
+    """The best answer to `question`. subject: what is being talked about ("whitening"), for "how much is it?".
+
+    alone: the passages were found by this question; otherwise by a longer text, and their scores say little of it.
+    """
     exact = _contact(question, facts)
     if exact:
         return Answer(exact)
@@ -59,7 +67,7 @@ def answer(
             )
             return Answer(f"It depends on what you need. For example, {some}.")
     wanted = about or list(content(subject)) or list(content(question))
-    return _from_passages(question, wanted, acts, passages)
+    return _from_passages(question, wanted, passages, alone)
 
 
 def about_words(question: str) -> list[str]:
@@ -70,7 +78,8 @@ def about_words(question: str) -> list[str]:
 def _contact(question: str, facts: Facts) -> str:
     said = plain(question)
     if facts.address and re.search(
-        r"\b(your address|where are you|where is (your|the) \w+|located|location|how do i (find|get to) you|"
+        r"\b(your address|where are you|where(?: is|'s) (?:your|the) (?:office|practice|clinic|shop|"
+        r"store|place|business|building|restaurant|salon|entrance)|located|location|how do i (find|get to) you|"
         r"find you|what street)\b",
         said,
     ):
@@ -161,7 +170,7 @@ _KIND: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
 )
 
 
-def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passages: tuple[Passage, ...]) -> Answer:
+def _from_passages(question: str, wanted: list[str], passages: tuple[Passage, ...], alone: bool) -> Answer:
     said = plain(question)
     kinds = [answer_kind for asks, answer_kind in _KIND if asks.search(said)]
     best: tuple[float, bool, list[str], int] | None = None
@@ -185,7 +194,7 @@ def _from_passages(question: str, wanted: list[str], acts: frozenset[Act], passa
                 coverage + fit + miss + _SCORE_WEIGHT * max(0.0, min(passage.score, 1.0)) - 0.02 * rank - 0.01 * index
             )
             if best is None or score > best[0]:
-                best = (score, _known(coverage, passage.score, bool(kinds) and not fit), lines, index)
+                best = (score, _known(coverage, passage.score if alone else 0.0, bool(kinds) and not fit), lines, index)
     if best is None or not best[1]:
         return Answer("")
     _, _, lines, index = best
@@ -224,13 +233,27 @@ def _known(coverage: float, score: float, misfit: bool) -> bool:
 
 def _shape(lines: list[str], index: int, wanted: list[str]) -> str:
     """The sentence, with the next one where it carries more of what was asked and both stay short."""
-    text = _shorten(lines[index])
+    text = _few(_shorten(lines[index]), wanted)
     if index + 1 < len(lines):
         following = lines[index + 1]
         more = any(alike(word, other) for word in wanted for other in content(following))
         if len(words(f"{text} {following}")) <= MOST_WORDS and (more or len(words(text)) < 7):
             text = f"{text} {following}"
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+_MOST_LISTED = 5
+
+
+def _few(sentence: str, wanted: list[str]) -> str:
+    """A long list as its first three things and those that were asked for: nobody keeps more in mind by ear."""
+    parts = re.split(r",\s+", sentence.rstrip("."))
+    last = re.split(r"\s+and\s+", parts[-1])
+    items = [*parts[1:-1], *last]
+    if len(items) < _MOST_LISTED or any(len(item.split()) > 4 for item in items):
+        return sentence
+    asked = [item for item in items[2:] if any(_likeness(word, own) for word in wanted for own in content(item))]
+    return f"{', '.join([parts[0], *items[:2], *(item.removeprefix('and ') for item in asked)])} and more."
 
 
 def _shorten(sentence: str) -> str:

@@ -156,7 +156,9 @@ def _choices(reader: Reader, spoken_only: bool = False) -> None:
         # "not the cleaning but the whitening": the later one counts when the caller corrects.
         option, start, end = named[-1 if "correction" in reader.acts else 0]
         reader.values[item.name] = option.value
-        if asked or not spoken_only or not _day_words(reader, start, end):
+        # "This week, I guess", where no day was asked for, is no week to choose a day from.
+        phrase = len(words(reader.text[start:end])) > 1 and not reader.asked("date", "datetime", "time")
+        if asked or phrase or not spoken_only or not _day_words(reader, start, end):
             reader.read(start, end)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from aivoice.providers.receptionist import find
 from aivoice.providers.receptionist.acts import REQUEST, Act
+from aivoice.providers.receptionist.aside import RECALL
 from aivoice.providers.receptionist.availability import fold_in, probe_arguments
 from aivoice.providers.receptionist.extract import extracting
 from aivoice.providers.receptionist.intents import probe_for
@@ -49,7 +50,9 @@ def filling(state: State, turn: Turn, pieces: tuple[str, ...]) -> Iterator[None]
     turn.filled = tuple(name for name in names if name not in before) + tuple(k for k in got.values if "|" in k)
     turn.problems = got.problems
     if turn.filled or turn.changed:
-        state.taken, state.offered = "", ()
+        state.taken = ""
+        if _timed(shape, (*turn.filled, *turn.changed)):
+            state.offered = ()
         for name in (*turn.filled, *turn.changed, *(state.asked if turn.filled else ())):
             state.attempts.pop(name, None)
         _recheck(state, shape)
@@ -61,6 +64,7 @@ def filling(state: State, turn: Turn, pieces: tuple[str, ...]) -> Iterator[None]
         (state.read_back or changing)
         and same
         and not got.problems
+        and not RECALL.search(plain(turn.text))
         and acts & {"no", "correction", "yes"} - ({"yes"} if state.read_back else set())
     ):
         turn.reask = _named_field(shape, turn.text, state.values)
@@ -74,6 +78,12 @@ def filling(state: State, turn: Turn, pieces: tuple[str, ...]) -> Iterator[None]
     _count_misses(state, shape, turn)
     if turn.started != shape.name:
         state.asked = () if turn.filled or turn.changed else state.asked
+
+
+def _timed(shape: Shape, names: tuple[str, ...]) -> bool:
+    """Whether a day or a time is among the values: the times offered before are then answered."""
+    kinds = {item.name: item.kind for item in shape.fields}
+    return any("|" in name or kinds.get(name) in ("date", "time", "datetime") for name in names)
 
 
 # Turns that do other things than fail to answer.
@@ -154,6 +164,7 @@ def _later_guesses(state: State, shape: Shape, turn: Turn, got: Extraction) -> N
         body = find.free_text(turn.text)
         talk = turn.acts & {"cancel", "repeat", "wait", "hear", "robot", "person", "bye", "dont_know", "question"}
         long_enough = 0 < len(words(body)) <= 40 and len(body) >= item.min_length
+        long_enough = long_enough and not (item.kind == "address" and find.NO_PLACE.search(body))
         if loose and state.attempts.get(name, 0) >= 1 and long_enough and not talk and not item.pattern:
             value = body.title() if item.kind == "name" else body
             got.values[name] = value[: item.max_length]

@@ -157,9 +157,12 @@ def address(text: str, expected: bool) -> Found[str] | None:
         body,
         flags=re.I,
     )
-    return Found(body, 0, len(text)) if expected and len(words(body)) >= 2 else None
+    return Found(body, 0, len(text)) if expected and len(words(body)) >= 2 and not NO_PLACE.search(body) else None
 
 
+NO_PLACE = re.compile(
+    r"^(?:(?:i|i'm|we) )?(?:guess|think|mean|suppose|don't|do not|not sure|said|told|just|rather)\b", re.I
+)
 _PROBLEM = re.compile(
     r"\b((?:my|our|the) (?!name|number|phone|email|appointment|address|time|date|day|first|next|last|same|"
     r"best)\w+(?: \w+){0,5}? (?:is|are|was|has|have|hurts?|keeps?|won't|isn't|broke|doesn't|leaks?|got|"

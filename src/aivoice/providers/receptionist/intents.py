@@ -184,7 +184,7 @@ def _score(
     score -= 6.0 * len(against) + 3.0 * len(mine)
     if shared == frozenset({"price"}) and shape.spec.side_effects:
         score -= 2.0
-    if asking and shape.spec.side_effects and "free" not in shared:
+    if asking and "free" not in shared and (shape.spec.side_effects or "free" in own):
         score -= 1.5
     if not shape.spec.side_effects and "free" in own and "free" not in wanted and "book" in wanted:
         score -= 1.0

@@ -22,6 +22,12 @@ def read_offered(reader: Reader) -> None:
     index = find.ordinal_pick(reader.text, len(reader.offered))
     if index is None and len(reader.offered) == 1 and "yes" in reader.acts and not find.times(reader.text, False):
         index = 0
+    missing = any(
+        item.kind in ("time", "datetime") and item.name in reader.expecting and item.name not in reader.known
+        for item in reader.shape.fields
+    )
+    if index is None and missing and _ANY.search(plain(reader.text)) and not find.times(reader.text, False):
+        index = 0
     if index is None:
         return
     day, time = reader.offered[index]
@@ -35,6 +41,11 @@ def read_offered(reader: Reader) -> None:
     reader.text = _PICKED.sub(lambda m: " " * len(m[0]), reader.text)
 
 
+_ANY = re.compile(
+    r"\b(any ?(time|of (them|those)|one)( is fine| works)?|whatever|whichever|"
+    r"(doesn't|don't|does not) (matter|care|mind)|"
+    r"(you|just) (choose|pick|decide)|either|no preference|first available|soonest|earliest)\b"
+)
 _PICKED = re.compile(
     r"\b(?:the )?(?:first|second|third|fourth|fifth|last|earliest|soonest|latest)(?: (?:one|option|slot|"
     r"time))?\b",

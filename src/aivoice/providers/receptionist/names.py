@@ -25,6 +25,7 @@ _NAME_NOISE = word_set(
     """
     wrong incorrect misspelled one first second third last earliest soonest option slot either both thing message
     fine good great okay ok sure yes no none nobody correct right thanks speaking please sorry it that
+    whatever whichever whoever anything anyone
     """
 )
 

@@ -11,13 +11,14 @@ import re
 from aivoice.core.prompt import GenerationRequest
 from aivoice.providers.receptionist.acts import REQUEST, Act, acts_of
 from aivoice.providers.receptionist.answers import about_words, answer
+from aivoice.providers.receptionist.aside import aside
 from aivoice.providers.receptionist.find import choices, problem_text
 from aivoice.providers.receptionist.intents import concepts
 from aivoice.providers.receptionist.moments import spoken_day, spoken_time
 from aivoice.providers.receptionist.opening import hours_answer
 from aivoice.providers.receptionist.reply import Draft, Reply
 from aivoice.providers.receptionist.say import Voice
-from aivoice.providers.receptionist.schema import END_CALL, TAKE_MESSAGE, TRANSFER
+from aivoice.providers.receptionist.schema import END_CALL, TAKE_MESSAGE, TRANSFER, Shape
 from aivoice.providers.receptionist.state import State, main_form
 from aivoice.providers.receptionist.steps import form_step
 from aivoice.providers.receptionist.tell import tell_results
@@ -37,6 +38,9 @@ def plan(state: State, request: GenerationRequest) -> Reply:
         _respond(draft)
     if not draft.parts and not draft.calls:
         draft.say("not_caught")
+    if state.fresh and not draft.calls and plain(draft.done().text) == plain(state.heard):
+        once_more = draft.parts[-1].endswith("?")
+        draft.parts.insert(0, "Sorry, once more." if once_more else "As I said before.")
     return draft.done()
 
 
@@ -88,6 +92,16 @@ def _respond(draft: Draft) -> None:
     ):
         draft.say("offer_transfer")
         return
+    if aside(draft):
+        if state.active is not None:
+            form_step(draft, state.active, quiet=True)
+        return
+    _converse(draft)
+
+
+def _converse(draft: Draft) -> None:
+    """A turn that is no emergency, goodbye or wish for a person."""
+    state, turn = draft.state, draft.state.turn
     courtesies(draft)
     if turn.acts & {"repeat", "slower"} and not turn.filled and not turn.changed:
         _repeat(draft)
@@ -105,14 +119,7 @@ def _respond(draft: Draft) -> None:
         return
     answered = _answer(draft)
     if state.active is not None:
-        if (
-            "message" in turn.acts
-            and state.form != TAKE_MESSAGE
-            and not (turn.filled or turn.changed)
-            and draft.can_message
-        ):
-            draft.add("I can't add that here, but I can take a message once we're done.")
-        form_step(draft, state.active, quiet=bool(draft.parts))
+        _go_on_with_form(draft, state.active)
         return
     if turn.done_change:
         draft.say("cannot_change")
@@ -122,9 +129,21 @@ def _respond(draft: Draft) -> None:
         _without_form(draft)
 
 
+def _go_on_with_form(draft: Draft, shape: Shape) -> None:
+    turn = draft.state.turn
+    aside_message = "message" in turn.acts and shape.name != TAKE_MESSAGE and not (turn.filled or turn.changed)
+    if aside_message and draft.can_message:
+        draft.add("I can't add that here, but I can take a message once we're done.")
+    form_step(draft, shape, quiet=bool(draft.parts))
+
+
 def _cannot_move(draft: Draft) -> bool:
-    """A change of an appointment where no tool makes one: say so, and how else it can be done."""
+    """A complaint, or a change of an appointment where no tool makes one: say so, and how else it can be done."""
     state, turn = draft.state, draft.state.turn
+    if "complaint" in turn.acts and not turn.acts & {"hours", "price"}:
+        draft.say("sorry_to_hear")
+        draft.offer_help()
+        return True
     if turn.info or turn.dropped or "move" not in concepts(turn.text) or not REQUEST.search(plain(turn.text)):
         return False
     if any("move" in concepts(f"{shape.name.replace('_', ' ')} {shape.spec.description}") for shape in state.shapes):
@@ -192,7 +211,7 @@ def _emergency(draft: Draft) -> bool:
     return False
 
 
-_SOCIAL: frozenset[Act] = frozenset({"robot", "who", "hear", "how_are_you", "clock", "help"})
+_SOCIAL: frozenset[Act] = frozenset({"robot", "who", "hear", "how_are_you", "clock", "help", "hurry"})
 
 
 def courtesies(draft: Draft) -> None:
@@ -212,6 +231,8 @@ def courtesies(draft: Draft) -> None:
         draft.say("hear")
     if "how_are_you" in acts:
         draft.say("fine")
+    if "hurry" in acts:
+        draft.say("hurry")
     if "help" in acts:
         _ways(draft)
     if "clock" in acts:
@@ -228,14 +249,13 @@ def courtesies(draft: Draft) -> None:
         and not rest & {"repeat", "hours", "price", "wait", "robot"}
         and not draft.parts[-1].endswith("?")
         and not _real_question(turn.text, acts)
+        and ("hear" not in acts or len(words(turn.text)) <= 6)
     ):
-        draft.say("anything_else" if len(state.heard_all) > 1 else "hello") if "hear" not in acts or len(
-            words(turn.text)
-        ) <= 6 else None
+        draft.say("anything_else" if state.records else "how_help")
 
 
 def _real_question(text: str, acts: frozenset[Act]) -> bool:
-    return "question" in acts and not acts & {"robot", "who", "hear", "how_are_you", "clock"}
+    return "question" in acts and not acts & {"robot", "who", "hear", "how_are_you", "clock", "hurry"}
 
 
 def _repeat(draft: Draft) -> None:
@@ -295,7 +315,7 @@ def _answer_piece(draft: Draft, piece: str, asked: bool) -> bool:
     }
     if not asked and ((social and "question" not in acts and "price" not in acts) or len(words(piece)) < 2):
         return False
-    found = answer(piece, acts, draft.request.passages, state.facts, _subject(state, piece))
+    found = answer(piece, acts, draft.request.passages, state.facts, _subject(state, piece), piece == state.turn.text)
     if found.text:
         if found.partial:
             draft.add(f"{draft.voice.say('what_i_have')} {found.text}")
@@ -343,7 +363,7 @@ def _without_form(draft: Draft) -> None:
         draft.say("already")
         draft.say("anything_else")
         return
-    if turn.declined or turn.acts & {"no"}:
+    if turn.declined or turn.acts & {"no", "cancel"}:
         draft.add("All right.")
         draft.say("anything_else")
         return

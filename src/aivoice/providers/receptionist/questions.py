@@ -136,9 +136,9 @@ def boolean_question(label: str, description: str) -> str:
     )
 
 
-def listed_options(options: tuple[Option, ...], most: int = 6) -> str:
-    """ "a, b or c" of at most `most` options."""
-    names = [option.spoken for option in options[:most]]
+def listed_options(options: tuple[Option, ...], most: int = 5) -> str:
+    """ "a, b or c" of at most `most` options; of more than that, some."""
+    names = [option.spoken for option in options[: most if len(options) <= most else most - 1]]
     if len(options) > most:
         return ", ".join(names) + " and a few others"
     return ", ".join(names[:-1]) + f" or {names[-1]}" if len(names) > 1 else "".join(names)

@@ -152,7 +152,7 @@ def hearing(state: State, text: str) -> Iterator[None]:
     yield
     turn = Turn(text, acts)
     state.turn, state.fresh, state.confirmed, state.taken = turn, True, "", ""
-    pieces = segments(text)
+    pieces = _in_full(state, segments(text))
     dated = bool(find.dates(text, state.today))
     yield
     dated = dated or bool(find.times(text, False))
@@ -169,7 +169,9 @@ def hearing(state: State, text: str) -> Iterator[None]:
     if state.form and _gives_up(state, acts, intent):
         turn.dropped = state.form
         leave(state, keep=True)
-        if intent is not None and concepts(text) & {"cancel", "move"}:
+        # "Cancel that" leaves the form; "cancel my appointment" means one that was made.
+        only_this = re.search(r"\bcancel (that|it|this)\b", plain(text)) and not state.last_done
+        if intent is not None and concepts(text) & {"cancel", "move"} and not only_this:
             _start(state, turn, intent.tool)
     elif intent is not None and _switches(state, intent, turn):
         if state.form:
@@ -210,8 +212,28 @@ _DICTATED = re.compile(
 
 
 _NO_START: frozenset[Act] = frozenset(
-    {"bye", "thanks", "cancel", "message", "repeat", "no", "question", "nothing_else"}
+    {"bye", "thanks", "cancel", "message", "repeat", "no", "question", "nothing_else", "complaint"}
 )
+
+
+_FOLLOWS = re.compile(
+    r"^(?:(?:and|or|ok|okay|oh|um|uh) )*(?:what about|how about|and|on|for)\b(?: (?:on|for))? ?(.{2,30})$"
+)
+
+
+def _in_full(state: State, pieces: tuple[str, ...]) -> tuple[str, ...]:
+    """ "And on Saturday?" behind a question about hours asks for the hours, "and a filling?" behind one about prices
+    for the price."""
+    if state.form or len(pieces) != 1 or not state.subject:
+        return pieces
+    match = _FOLLOWS.match(plain(pieces[0]))
+    about = acts_of(state.subject)
+    if match is None or acts_of(pieces[0]) & {"hours", "price", "person", "message", "bye"}:
+        return pieces
+    dated = bool(find.dates(pieces[0], state.today))
+    if dated and about & {"hours", "price"}:
+        return (f"Are you open on {match[1].removeprefix('on ')}?",)
+    return (f"How much is {match[1]}?",) if "price" in about and not dated else pieces
 
 
 def _just_answers(state: State, acts: frozenset[Act], text: str) -> bool:
@@ -233,6 +255,8 @@ def _is_info(state: State, piece: str) -> bool:
     looked_up = match_tool(piece, acts, state.shapes, True) if "hours" not in acts and not state.form else None
     if looked_up is not None and looked_up.explicit and _read_only(state, looked_up.tool, acts):
         return False
+    if state.form and "other_time" in acts and "free" in concepts(piece):
+        return False  # "what times do you have?" is about the booking
     if acts & _INFO or re.match(r"(and |so |but )?what (if|happens|about if)\b", plain(piece)):
         return True
     if state.form and "cancel" in acts:
@@ -274,6 +298,8 @@ def _take_offers(state: State, turn: Turn, intent: Intent | None) -> None:
             _start(state, turn, TAKE_MESSAGE)
         elif "transfer" in offers and "message" not in offers:
             turn.person = True
+        elif "task" in offers and not state.form and (main := main_form(state)) is not None:
+            _start(state, turn, main.name)
     elif "message" in offers and can_message and "no" not in acts and not state.form and intent is None:
         said = plain(turn.text)
         if re.search(r"\b(message|first one|former)\b", said):

@@ -16,6 +16,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
     ),
     "hello": ("Hello! How can I help you?", "Hi there, what can I do for you?", "Hello, how may I help?"),
     "hello_again": ("Hello!", "Hi there!"),
+    "how_help": ("How can I help you?", "What can I do for you?", "What do you need?"),
+    "hurry": ("I'll be quick.", "Of course, I'll keep it short."),
     "fine": ("I'm well, thank you.", "Doing well, thanks for asking."),
     "welcome": ("You're welcome.", "My pleasure.", "Happy to help."),
     "anything_else": (

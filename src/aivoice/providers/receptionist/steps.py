@@ -113,6 +113,9 @@ def ask(draft: Draft, shape: Shape, item: Field, open_fields: list[Field]) -> No
         ):
             draft.add(draft.voice.choose(WHEN, first=True))
             return
+    if item.kind in ("time", "datetime") and draft.state.offered and draft.state.taken != "day":
+        offer_times(draft, draft.state.offered)
+        return
     draft.add(question_for(draft, item))
 
 
@@ -122,6 +125,14 @@ def question_for(draft: Draft, item: Field) -> str:
     part = draft.state.values.get(f"{item.name}|part")
     if item.kind == "time" and part in ("morning", "afternoon", "evening") and not tries and not item.custom:
         return f"What time in the {part}?"
+    left = draft.state.choices
+    if (
+        item.kind == "enum"
+        and len(left) == 1
+        and any(option.spoken == left[0] for option in item.options)
+        and not tries
+    ):
+        return f"Would the {left[0]} work?"
     digits = str(draft.state.values.get(f"{item.name}|digits", ""))
     if item.kind == "phone" and digits:
         return f"I have {' '.join(digits)} so far; what's the rest of the phone number?"
