@@ -149,3 +149,14 @@ def test_the_days_are_those_of_the_caller(dental: Callable[..., Dialogue]) -> No
     """On the Sunday before, Fridays in two weeks differ no more than any other."""
     late = dental(dt.datetime(2026, 11, 30, 10, 0))  # noqa: DTZ001 - the services take local wall-clock times
     assert late.say("Are you open on Fridays?") == "Yes, on Fridays we're open from 8 am to 1 pm."
+
+
+def test_one_answer_kept_back_is_not_the_whole_wish(dental: Call) -> None:
+    call = dental()
+    call.say("I'd like to leave a message for Dr. Nguyen")
+    call.say("Anna")
+    assert "phone number" in call.say("I'd rather not")
+
+
+def test_a_task_is_told_to_the_caller_not_about_them(plumber: Call) -> None:
+    assert "at your address?" in plumber().say("my basement is flooding a bit")

@@ -149,7 +149,8 @@ PATTERNS: tuple[tuple[Act, re.Pattern[str]], ...] = tuple(
         (
             "dont_know",
             r"\b(i )?(don't|do not) (know|remember|have (it|one|that|an? \w+))\b|\bnot sure\b|\bno idea\b|"
-            r"\bno (e-?mail|phone)\b|\bi (haven't|have not) got\b|\b(prefer|rather) not (to )?(say|give|tell|share)\b|"
+            r"\bno (e-?mail|phone)\b|\bi (haven't|have not) got\b|"
+            r"\b(prefer|rather) not( (to )?(say|give|tell|share)\b|$)|"
             r"\b(don't|do not) (want|wanna|wish|like) (to )?"
             r"(say|give|tell|share)( \w+)? (my|you|that|it|out)\b|"
             r"^(skip|pass|none|nothing|no preference|doesn't matter|whatever|any|anything)( please| is fine)?$",

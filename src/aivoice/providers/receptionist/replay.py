@@ -324,8 +324,8 @@ def _take_offers(state: State, turn: Turn, intent: Intent | None) -> None:
 def _gives_up(state: State, acts: frozenset[Act], intent: Intent | None) -> bool:
     if "start_again" in acts:
         return True
-    if "cancel" not in acts:
-        return False
+    if "cancel" not in acts or (state.asked and "dont_know" in acts):
+        return False  # "I'd rather not" keeps one answer back, not all
     # "cancel my appointment" while a cancellation is being filled in is no change of mind.
     return not (intent is not None and intent.tool == state.form)
 

@@ -114,7 +114,7 @@ def shape_of(spec: ToolSpec) -> Shape:
     fixed: list[tuple[tuple[str, ...], Any]] = []
     askable = _flatten(schema, (), True, defs, fields, fixed, 0)
     description = " ".join(spec.description.split())
-    task = _task(spec.name, description)
+    task = re.sub(r"\bthe (caller|customer|patient|client|guest)'s\b", "your", _task(spec.name, description))
     head = words(task)
     verb = next((w for w in [*head[:1], *words(humanise(spec.name))] if w in VERBS), "")
     said = f"{humanise(spec.name)} {description}".lower()
