@@ -87,15 +87,25 @@ class _Backlog:
         self.pending += hint.kind == "end"
 
     def final(self, end: int) -> None:
-        """A final came: forget what it covers, which is all up to the first end of speech, or to position `end`."""
+        """A final came: forget what it covers, which is all up to the first end of speech, or to position `end`.
+
+        In the midst of speech its start is kept, moved to `end`: a successor is told that a voice is on.
+        """
         self.dropped = 0  # it was heard
         if self.pending:
             while self.entries:
                 entry = self._pop()
                 if isinstance(entry, _Hint) and entry.kind == "end":
                     return
-        while self.entries and isinstance(first := self.entries[0], AudioChunk) and first.end <= end:
+        starts: deque[_Hint] = deque()
+        while self.entries:
+            first = self.entries[0]
+            if isinstance(first, _Hint):
+                starts.append(_Hint(first.kind, max(first.position, end)))
+            elif first.end > end:
+                break
             self._pop()
+        self.entries.extendleft(reversed(starts))
 
     def _pop(self) -> AudioChunk | _Hint:
         entry = self.entries.popleft()

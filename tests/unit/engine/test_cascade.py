@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 
 import pytest
@@ -20,7 +20,7 @@ from aivoice.engine.cascade import MOST_STUCK, LlmCascade, LlmLimits
 from aivoice.engine.cascade_stt import KEPT_SAMPLES, QUIET_SAMPLES, SttCascade, SttLimits
 from aivoice.engine.cascade_tts import TtsCascade, TtsLimits
 from aivoice.errors import ProviderError
-from aivoice.providers.ports import LlmDelta, SpeechAudio, SpeechMark, TextDelta, ToolCallDelta
+from aivoice.providers.ports import LlmDelta, SpeechAudio, SpeechMark, TextDelta, ToolCallDelta, Transcript
 from aivoice.testing.fakes import Constant, FakeStt, FakeTts, Truth, TtsBehaviour, lay_out
 from aivoice.testing.faults import Fault, FaultKind, Injector
 from aivoice.testing.faulty import FaultyStt, FaultyTts
@@ -384,3 +384,69 @@ def test_what_is_kept_for_a_successor_is_bounded() -> None:
 
     assert run_virtual(scenario(speaking=False)) <= QUIET_SAMPLES + FRAME_SAMPLES
     assert KEPT_SAMPLES - SAMPLE_RATE <= run_virtual(scenario(speaking=True)) <= KEPT_SAMPLES + FRAME_SAMPLES
+
+
+class Told:
+    """A recogniser that does as it is told, and remembers what it was given."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.given: list[tuple[str, int]] = []
+        self.says: asyncio.Queue[Transcript | ProviderError] = asyncio.Queue(9)
+        self.dropped_samples = 0
+
+    async def open(self, *, language: str = "en", key_terms: Sequence[str] = ()) -> Told:
+        return self
+
+    def push(self, chunk: AudioChunk) -> None:
+        self.given.append(("audio", chunk.position))
+
+    def speech_started(self, position: int) -> None:
+        self.given.append(("start", position))
+
+    def speech_ended(self, position: int) -> None:
+        self.given.append(("end", position))
+
+    async def __aiter__(self) -> AsyncIterator[Transcript]:
+        while True:
+            said = await self.says.get()
+            if isinstance(said, ProviderError):
+                raise said
+            yield said
+
+    async def aclose(self) -> None:
+        return None
+
+
+def test_words_finished_in_the_midst_of_speech_are_not_heard_again_by_a_successor() -> None:
+    async def scenario() -> None:
+        first, second = Told("a"), Told("b")
+        stream = await SttCascade([first, second]).open()
+        texts = list[str]()
+
+        async def read() -> None:
+            async for transcript in stream:
+                texts.append(transcript.text)
+
+        reader = asyncio.ensure_future(read())
+        await asyncio.sleep(0.1)
+        for at in range(0, 6 * SAMPLE_RATE, FRAME_SAMPLES):
+            if at == SAMPLE_RATE:
+                stream.speech_started(at)
+            stream.push(AudioChunk(at, FRAME_SAMPLES, None, at >= SAMPLE_RATE))
+            if at == 5 * SAMPLE_RATE:
+                first.says.put_nowait(Transcript("final", "one", SAMPLE_RATE, 9 * SAMPLE_RATE // 2))
+                await asyncio.sleep(0.1)
+        first.says.put_nowait(ProviderError("died"))
+        await asyncio.sleep(0.1)
+        assert [given for given in second.given if given[0] != "audio"] == [("start", 9 * SAMPLE_RATE // 2)]
+        assert second.given[0][0] == "start"
+        assert second.given[1] == ("audio", 9 * SAMPLE_RATE // 2)
+        stream.speech_ended(6 * SAMPLE_RATE)
+        second.says.put_nowait(Transcript("final", "two", 9 * SAMPLE_RATE // 2, 6 * SAMPLE_RATE))
+        await asyncio.sleep(0.1)
+        assert texts == ["one", "two"]
+        await stream.aclose()
+        await reader
+
+    run_virtual(scenario())

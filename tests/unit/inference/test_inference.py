@@ -113,6 +113,44 @@ def test_a_killed_process_is_replaced_too() -> None:
     with_inference(work)
 
 
+def test_a_job_too_long_for_a_frame_is_refused_at_once_and_harms_no_other_whether_the_process_is_there_or_not() -> None:
+    async def work(inference: Inference) -> None:
+        with pytest.raises(ProviderError):
+            inference.submit("echo", {"say": "x" * 70_000}, priority=Priority.FINAL)
+        with pytest.raises(ProviderError):
+            await inference.submit("crash", {}, priority=Priority.FINAL).all()
+        with pytest.raises(ProviderError) as refused:
+            inference.submit("echo", {"say": "x" * 70_000}, priority=Priority.FINAL)
+        assert refused.value.code == "inference_protocol"
+        (reply,) = await inference.submit("echo", {}, b"ab", priority=Priority.FINAL).all()
+        assert reply.blob == b"ba"
+
+    with_inference(work)
+
+
+def test_a_waiting_job_that_cannot_be_sent_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(inference: Inference) -> None:
+        with pytest.raises(ProviderError):
+            await inference.submit("crash", {}, priority=Priority.FINAL).all()
+        refused = inference.submit("echo", {}, b"no room", priority=Priority.FINAL)
+        behind = inference.submit("echo", {}, b"ab", priority=Priority.FINAL)
+        link = inference._link  # pyright: ignore[reportPrivateUsage]
+        send = link.send
+
+        def full(frame: bytes) -> bool:
+            if b"no room" in frame:
+                raise ProviderError("full", code="inference_full", stage="inference")
+            return send(frame)
+
+        monkeypatch.setattr(link, "send", full)
+        with pytest.raises(ProviderError) as failed:
+            await refused.all()
+        assert failed.value.code == "inference_full"
+        assert (await behind.all())[0].blob == b"ba"
+
+    with_inference(work)
+
+
 def test_a_process_that_dies_again_and_again_is_not_waited_for() -> None:
     async def work(inference: Inference) -> None:
         codes = list[str]()

@@ -57,6 +57,19 @@ def test_a_frame_too_long_for_the_peer_is_not_sent() -> None:
         encode(WireFrame(Kind.REQUEST, 1, {"text": "x" * 70_000}))
 
 
+def test_sixteen_passages_of_any_script_fit_into_a_frame() -> None:
+    """What an embedding job holds at once, of the longest passages."""
+    for text in ("Клиника открыта с девяти. ", "诊所九点开门欢迎您来电话", "العيادة مفتوحة من التاسعة ", "😀"):
+        texts = [(text * 700)[:700]] * 16
+        frame = WireFrame(Kind.REQUEST, 1, {"texts": texts, "job": "embed", "priority": 6})
+        assert list(Decoder().feed(encode(frame))) == [frame]
+
+
+def test_half_a_character_survives_the_wire() -> None:
+    frame = WireFrame(Kind.REQUEST, 1, {"text": "\ud83d"})
+    assert list(Decoder().feed(encode(frame))) == [frame]
+
+
 def _job(number: int, priority: Priority, name: str = "x", expires: float | None = None) -> Job:
     return Job((1, number), name, priority, expires)
 

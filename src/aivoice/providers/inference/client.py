@@ -12,7 +12,7 @@ from typing import Any, Self
 from aivoice.errors import MissingModelError, ProviderError
 from aivoice.providers.inference.link import InferenceSettings, Link
 from aivoice.providers.inference.schedule import Priority
-from aivoice.providers.inference.wire import Kind, WireFrame
+from aivoice.providers.inference.wire import Kind, WireFrame, encode
 
 MAX_IN_FLIGHT = 400
 """Tickets of one process; past it `submit` raises, as the queues behind it would be minutes long."""
@@ -113,7 +113,7 @@ class Inference:
         self._settings = settings
         self._progress = progress
         self._tickets: dict[int, Ticket] = {}
-        self._unsent: dict[int, WireFrame] = {}
+        self._unsent: dict[int, bytes] = {}
         self._number = 0
         self._ready = False
         self._down = False
@@ -185,7 +185,7 @@ class Inference:
     ) -> Ticket:
         """Ask for a job; never blocks. wait_s: it is worthless if it has not begun by then (error ``inference_stale``).
 
-        Raises ProviderError when the client is closed or too much is in flight.
+        Raises ProviderError when the client is closed, too much is in flight, or the job is too long for a frame.
         """
         if self._closed or self._down:
             raise _lost("the inference process is gone")
@@ -194,7 +194,8 @@ class Inference:
         self._number += 1
         ticket = Ticket(self, self._number)
         limit = {} if wait_s is None else {"wait_s": wait_s}
-        frame = WireFrame(Kind.REQUEST, self._number, {**meta, "job": job, "priority": int(priority), **limit}, blob)
+        asked = {**meta, "job": job, "priority": int(priority), **limit}
+        frame = encode(WireFrame(Kind.REQUEST, self._number, asked, blob))
         self._tickets[ticket.number] = ticket
         self._mark(self._begin)
         try:
@@ -219,7 +220,7 @@ class Inference:
 
     def _tell(self, frame: WireFrame) -> None:
         try:
-            self._link.send(frame)
+            self._link.send(encode(frame))
         except ProviderError:
             pass  # only a wish; the answer is dropped when it comes
 
@@ -271,8 +272,12 @@ class Inference:
             self._started.set_result(None)
         unsent, self._unsent = self._unsent, {}
         for number, frame in unsent.items():
-            if number in self._tickets and not self._link.send(frame):
-                self._unsent[number] = frame
+            try:
+                if number in self._tickets and not self._link.send(frame):
+                    self._unsent[number] = frame
+            except ProviderError as error:  # its own failure: those behind it are sent all the same
+                if (ticket := self._settle(number)) is not None:
+                    ticket.finish(error)
 
     def _on_failed(self, frame: WireFrame) -> None:
         message, code = str(frame.meta.get("message", "")), str(frame.meta.get("code", ""))

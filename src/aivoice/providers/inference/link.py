@@ -23,7 +23,7 @@ from typing import Any
 
 import aivoice
 from aivoice.errors import ProviderError
-from aivoice.providers.inference.wire import Decoder, WireError, WireFrame, encode
+from aivoice.providers.inference.wire import Decoder, WireError, WireFrame
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1"}
 """Parallelism comes from running several jobs at once; libraries' own threads only get in the way."""
@@ -136,11 +136,14 @@ class Link:
             sock.close()
             self._reap()
 
-    def send(self, frame: WireFrame) -> bool:
-        """Queue a frame; False when there is no connection now (the caller asks again after the next READY)."""
+    def send(self, frame: bytes) -> bool:
+        """Queue an encoded frame; False when there is no connection now (the caller asks again after the next READY).
+
+        Raises ProviderError ``inference_full`` when too many wait to be written.
+        """
         with self._lock:
             writer = self._writer
-        return writer is not None and writer.put(encode(frame))
+        return writer is not None and writer.put(frame)
 
     def _open(self) -> socket.socket:
         if self._settings.connect:

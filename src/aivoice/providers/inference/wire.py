@@ -57,7 +57,8 @@ class WireError(ProviderError):
 
 def encode(frame: WireFrame) -> bytes:
     """The frame's bytes. WireError if it is longer than a peer would accept."""
-    meta = json.dumps(frame.meta, separators=(",", ":")).encode()
+    text = json.dumps(frame.meta, separators=(",", ":"), ensure_ascii=False)  # escapes would treble other scripts
+    meta = text.encode("utf-8", "surrogatepass")  # as json.loads decodes it
     if len(meta) > MAX_META or len(frame.blob) > MAX_BLOB:
         raise WireError(f"inference frame of {len(meta)} + {len(frame.blob)} bytes is over the protocol's limit")
     return HEADER.pack(frame.kind, VERSION, len(meta), frame.id, len(frame.blob)) + meta + frame.blob
