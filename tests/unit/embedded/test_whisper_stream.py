@@ -12,6 +12,7 @@ import pytest
 from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE, AudioChunk
 from aivoice.errors import ProviderError
 from aivoice.providers.embedded.jobs import FINAL, FINAL_TINY, INTERIM, INTERIM_TINY
+from aivoice.providers.embedded.key_terms import KeyTerms
 from aivoice.providers.embedded.whisper import WhisperStream, WhisperStt
 from aivoice.providers.inference import Inference, Priority, Reply, Ticket
 from aivoice.providers.ports import Transcript
@@ -275,5 +276,39 @@ def test_speech_without_end_is_cut_at_a_quiet_place_and_joined() -> None:
         await line.settle()
         assert line.finals() == ["first part second part"]
         assert line.stream.dropped_samples == 0
+
+    trying(work)
+
+
+def test_speech_without_end_keeps_no_audio_of_what_is_decoded_and_corrects_each_part_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corrected = list[str]()
+    correct = KeyTerms.correct
+
+    def counted(terms: KeyTerms, text: str) -> str:
+        corrected.append(text)
+        return correct(terms, text)
+
+    monkeypatch.setattr(KeyTerms, "correct", counted)
+
+    async def work(line: Line, inference: FakeInference) -> None:
+        line.stream.speech_started(0)
+        for part in range(3):
+            while not inference.waiting(FINAL):
+                await line.say(1_000)
+                for ticket in inference.waiting(INTERIM):
+                    inference.answer(ticket, f"interim {part}")
+            inference.answer(inference.waiting(FINAL)[0], f"part {part}")
+        said = line.stream._open  # pyright: ignore[reportPrivateUsage]
+        assert said is not None
+        assert [piece.pcm for piece in said.pieces] == [b""] * 3
+        await line.settle()
+        assert line.got[-1].text == "part 0 part 1 interim 2"
+        line.stream.speech_ended(line.position)
+        inference.answer(inference.waiting(FINAL)[-1], "the end")
+        await line.settle()
+        assert line.finals() == ["part 0 part 1 part 2 the end"]
+        assert [text for text in corrected if "part" in text] == ["part 0", "part 1", "part 2"]
 
     trying(work)

@@ -81,7 +81,8 @@ class WhisperStt:
 
 @dataclass(slots=True)
 class _Piece:
-    """A stretch of one utterance being decoded for good. pcm: kept for a second try."""
+    """A stretch of one utterance being decoded for good. pcm: kept for a second try, until it is done. spelled: its
+    text, and that with the business's terms put right."""
 
     pcm: bytes
     ticket: Ticket
@@ -89,6 +90,7 @@ class _Piece:
     tries: int = 1
     text: str | None = None
     confidence: float = 0.0
+    spelled: tuple[str, str] = ("", "")
 
 
 @dataclass(slots=True)
@@ -230,6 +232,7 @@ class WhisperStream:
         _take(piece)
         if piece.ticket.done:
             piece.text = piece.text or ""
+            piece.pcm = b""  # speech without an end must not pile up
             self._advance()
 
     def _again(self, piece: _Piece, error: ProviderError) -> None:
@@ -306,7 +309,8 @@ class WhisperStream:
     # ------------------------------------------------------------ what comes out
 
     def _interim(self, said: _Utterance, text: str, confidence: float, end: int) -> None:
-        whole = self._terms.correct(" ".join(filter(None, (*(piece.text for piece in said.pieces), text))))
+        before = (self._spelled(piece) for piece in said.pieces)
+        whole = " ".join(filter(None, (*before, self._terms.correct(text))))
         if not whole or self._ended:
             return
         if self._out and self._out[-1].kind == "interim":
@@ -317,9 +321,15 @@ class WhisperStream:
         """Hand out finals in the order of their utterances."""
         while self._ended and all(piece.text is not None for piece in self._ended[0].pieces):
             said = self._ended.popleft()
-            text = self._terms.correct(" ".join(piece.text for piece in said.pieces if piece.text))
+            text = " ".join(filter(None, map(self._spelled, said.pieces)))
             confidence = min((piece.confidence for piece in said.pieces if piece.text), default=1.0)
             self._emit(Transcript("final", text, said.start, said.end, confidence))
+
+    def _spelled(self, piece: _Piece) -> str:
+        """Put right once: a long utterance shows its finished pieces again with every interim."""
+        if piece.text is not None and piece.spelled[0] != piece.text:
+            piece.spelled = piece.text, self._terms.correct(piece.text)
+        return piece.spelled[1]
 
     def _emit(self, transcript: Transcript) -> None:
         if len(self._out) >= FINAL_KEPT:
