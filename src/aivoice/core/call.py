@@ -225,7 +225,9 @@ class Call:
     ) -> None:
         talk = self._talk
         if isinstance(event, e.PlayoutHeld):
-            talk.mouth.on_held(event)
+            at, grown = talk.mouth.on_held(event)
+            if at <= talk.decided.history:  # decided since the cut
+                talk.decided.history += grown
             if talk.contest is not None:
                 talk.contest.clip, talk.contest.samples = event.attempt, event.samples
                 talk.contest.words, talk.contest.placed = event.words, True

@@ -249,8 +249,9 @@ class Mouth:
 
     # ------------------------------------------------------------ ending
 
-    def on_held(self, event: e.PlayoutHeld) -> None:
-        """How far playout had come; also where a reply that was stopped without being held first was cut."""
+    def on_held(self, event: e.PlayoutHeld) -> tuple[int, int]:
+        """How far playout had come; also where a reply that was stopped without being held first was cut: from which
+        index on history moved, and by how many messages."""
         cut, self._cut = self._cut, None
         for reply in (self.reply, cut[0] if cut else None):
             clip = reply.clip(event.attempt) if reply else None
@@ -260,7 +261,10 @@ class Mouth:
                 clip.words = event.words or clip.words
         if cut is not None and cut[0].clip(event.attempt) is not None:
             reply, at, count = cut
-            self.history.messages[at : at + count] = _remains(reply)
+            said = _remains(reply)
+            self.history.messages[at : at + count] = said
+            return at, len(said) - count
+        return 0, 0
 
     def finish(self, reply: Reply) -> None:
         """The reply was heard to its end: it becomes history."""
