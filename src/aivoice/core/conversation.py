@@ -342,13 +342,15 @@ class Conversation:
     def words_came(self, event: e.Heard, now: int) -> None:
         """A transcript while the agent has the floor: late, ignorable, or the start of an interruption."""
         reply = self.committed()
+        owed = self.decided.final_owed and event.kind == "final"
+        decided = owed and event.end <= self.decided.end + _SEGMENT_SLACK  # words of the decided turn alone
         if reply is None:
-            if self.decided.final_owed and event.kind == "final" and event.end <= self.decided.end + _SEGMENT_SLACK:
+            if decided:
                 self._late_final(None, event.text, now)
             return
         if reply.firm:
             return
-        if self.decided.final_owed and event.kind == "final" and not self.contest:
+        if owed and (decided or not self.contest):
             if event.start < self.decided.end:
                 self._late_final(reply, event.text, now)
                 return

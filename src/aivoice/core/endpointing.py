@@ -17,7 +17,9 @@ Completeness = Literal["closed", "open", "stated", "loose", "dangling", "spellin
 
 _SHORT_ANSWER = 6
 _SHORT_CLOSER = 4
-_NAMED = 4
+_QUESTION = 3
+_NAMED = {"my": 4, "this": 3, "it's": 2, "i'm": 2}
+"""Words of "my name is Ana", "this is Ana", "it's Ana"."""
 _KNOWN_CALLER = 4
 """Pauses after which a caller's own pace is trusted."""
 _PHONE_DIGITS = 10
@@ -86,6 +88,8 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return "closed"
     if expected.kind == "yes_no" and said[0] in lexicon.CLOSERS and len(said) <= 3:
         return "closed"
+    if " ".join(said).endswith(lexicon.WHOLE_ENDINGS):
+        return "open"
     if said[-1] in lexicon.DANGLING and not (said[-1] in lexicon.SOFT_ENDINGS and text.rstrip().endswith(("?", "."))):
         return "dangling"
     asking = text.rstrip().endswith("?")
@@ -96,7 +100,7 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return "dangling"
     if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
         return "closed"
-    asked = said[0] in lexicon.QUESTION_STARTS and len(said) >= 4
+    asked = said[0] in lexicon.QUESTION_STARTS and len(said) >= _QUESTION
     answers = _answers(said, expected)
     if asked or answers:
         return "open"
@@ -115,7 +119,7 @@ def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
     joined = " ".join(said)
     begins = said[0] in lexicon.CLAUSE_STARTS or any(joined.startswith(each + " ") for each in lexicon.BEGINNINGS)
     if expected.kind == "name":
-        return not begins or (said[0] in ("my", "it's", "i'm", "this") and len(said) >= _NAMED)
+        return not begins or len(said) >= _NAMED.get(said[0], len(said) + 1)
     return expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER and not begins
 
 

@@ -47,6 +47,12 @@ CLOSING_PHRASES = (
     "that would be great", "that's all", "that's correct", "that's fine", "that's it", "that's right", "yes please",
 )  # fmt: skip
 """Ends of turns that leave nothing open."""
+WHOLE_ENDINGS = (
+    "as soon as you can", "i think so", "if it's possible", "if possible", "if that's possible", "if you can",
+    "if you could", "no i'm not", "when you can", "yes i am", "yes i can", "yes i do", "yes i have", "yes i would",
+    "yes it is", "yes they are", "yes we are", "yes we do",
+)  # fmt: skip
+"""Ends that nothing has to follow, although their last word often wants more."""
 GREETINGS = (
     "good afternoon", "good day", "good evening", "good morning", "hello", "hello again", "hello there", "hey",
     "hey there", "hi", "hi again", "hi there", "oh hello", "oh hi", "yeah hi", "yes hello", "yes hi",
