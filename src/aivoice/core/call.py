@@ -255,8 +255,10 @@ class Call:
                 run = talk.toolbox.ended(event)
                 reply = talk.mouth.reply
                 told = run is None or (reply is not None and run in reply.tools)
-                if run is not None and not told and talk.history.replace_tool_result(run.message()):
-                    talk.untold.append(run)
+                if run is not None and not told:
+                    first = talk.toolbox.runs.get(run.key, run)  # asked for twice, run once: both are told
+                    changed = [talk.history.replace_tool_result(each.message()) for each in (first, run)]
+                    talk.untold.extend([run] if any(changed) else [])
 
 
 def _may_contest(talk: Conversation) -> bool:
