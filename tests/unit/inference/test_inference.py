@@ -314,3 +314,19 @@ def test_several_processes_share_one() -> None:
 def test_a_shared_process_that_cannot_start_says_why() -> None:
     with pytest.raises(MissingModelError), shared_inference(settings(missing=True)):
         raise AssertionError("it must not start")
+
+
+def test_a_process_that_hangs_is_replaced_within_ten_seconds_and_its_jobs_fail() -> None:
+    async def work(inference: Inference) -> None:
+        assert inference.process_id is not None
+        os.kill(inference.process_id, signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(ProviderError) as lost:
+            await inference.submit("echo", {}, priority=Priority.FINAL).all()
+        assert lost.value.code == "inference_lost"
+        assert time.monotonic() - started < 10.0
+        (reply,) = await inference.submit("echo", {}, b"ab", priority=Priority.FINAL).all()
+        assert reply.blob == b"ba"
+        assert inference.restarts == 1
+
+    with_inference(work)

@@ -263,8 +263,8 @@ class Inference:
                 if (ticket := self._settle(frame.id)) is not None:
                     text, code = str(frame.meta.get("message", "")), str(frame.meta.get("code", ""))
                     ticket.finish(ProviderError(text, code=code, stage="inference"))
-            case Kind.REQUEST | Kind.CANCEL | Kind.PROMOTE:
-                pass  # a server never sends these; ignoring them harms nobody
+            case Kind.REQUEST | Kind.CANCEL | Kind.PROMOTE | Kind.PING | Kind.PONG:
+                pass  # a server never sends these, and the link keeps the last; ignoring them harms nobody
 
     def _on_ready(self) -> None:
         self._ready, self._down = True, False

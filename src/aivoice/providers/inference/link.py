@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -17,13 +18,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aivoice
 from aivoice.errors import ProviderError
-from aivoice.providers.inference.wire import Decoder, WireError, WireFrame
+from aivoice.providers.inference.watch import Turn, Watch
+from aivoice.providers.inference.wire import Decoder, Kind, WireError, WireFrame, encode
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1"}
 """Parallelism comes from running several jobs at once; libraries' own threads only get in the way."""
@@ -121,11 +124,8 @@ class Link:
         writer = _Writer(sock)
         with self._lock:
             self._writer = writer
-        decoder = Decoder()
         try:
-            while data := sock.recv(1 << 18):
-                for frame in decoder.feed(data):
-                    self._on_frame(frame)
+            self._read(sock, writer)
         except (OSError, WireError):
             pass
         finally:
@@ -135,6 +135,35 @@ class Link:
             writer.stop()
             sock.close()
             self._reap()
+
+    def _read(self, sock: socket.socket, writer: _Writer) -> None:
+        """Until the end, or until the process hangs: then it is killed, as it would not go by itself."""
+        loading = not self._settings.connect  # whoever listens has loaded its models
+        watch = Watch(time.monotonic(), loading=loading, load_s=self._settings.start_limit_s)
+        decoder, waiting = Decoder(), select.poll()
+        waiting.register(sock, select.POLLIN)
+        while True:
+            if waiting.poll(watch.wait_s(time.monotonic()) * 1e3):
+                if not (data := sock.recv(1 << 18)):
+                    return
+                for frame in decoder.feed(data):
+                    watch.frame()
+                    if frame.kind is Kind.PONG:
+                        watch.answered(float(frame.meta["stalled_s"]), float(frame.meta["oldest_s"]))
+                        continue
+                    if frame.kind is Kind.READY:
+                        watch.ready()
+                    self._on_frame(frame)
+            match watch.turn(time.monotonic()):
+                case Turn.WAIT:
+                    pass
+                case Turn.ASK:
+                    with suppress(ProviderError):  # full: not answered either
+                        writer.put(encode(WireFrame(Kind.PING, 0)))
+                case Turn.HUNG:
+                    if self._process is not None:
+                        self._process.kill()
+                    return
 
     def send(self, frame: bytes) -> bool:
         """Queue an encoded frame; False when there is no connection now (the caller asks again after the next READY).

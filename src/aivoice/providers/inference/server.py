@@ -26,6 +26,7 @@ from typing import Any
 
 from aivoice.errors import VoiceError
 from aivoice.providers.inference.schedule import Job, Priority, Schedule
+from aivoice.providers.inference.watch import Progress
 from aivoice.providers.inference.wire import Decoder, Kind, WireError, WireFrame, encode
 
 Part = tuple[dict[str, Any], bytes]
@@ -86,6 +87,8 @@ class Server:
         self._schedule = Schedule(limit=limit, at_most=at_most)
         self._pending: dict[tuple[int, int], _Pending] = {}
         self._changed = threading.Condition()
+        self._progress = Progress()
+        self._began: dict[tuple[int, int], float] = {}
         self._numbers = iter(range(1, 1 << 62))
         for number in range(workers):
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True).start()
@@ -138,7 +141,12 @@ class Server:
                 with self._changed:
                     self._schedule.promote(key, Priority(int(frame.meta.get("priority", 0))))
                     self._changed.notify()
-            case Kind.PART | Kind.DONE | Kind.ERROR | Kind.PROGRESS | Kind.READY | Kind.FAILED:
+            case Kind.PING:
+                with self._changed:
+                    oldest = min(self._began.values(), default=None)
+                    sign = self._progress.sign(time.monotonic(), time.process_time(), oldest)
+                connection.send(WireFrame(Kind.PONG, 0, sign))
+            case Kind.PART | Kind.DONE | Kind.ERROR | Kind.PROGRESS | Kind.READY | Kind.FAILED | Kind.PONG:
                 raise WireError("a client sent a server's frame")
 
     def _on_request(self, connection: _Connection, frame: WireFrame) -> None:
@@ -175,6 +183,8 @@ class Server:
                         break
                     self._changed.wait()
                 pending = None if job is None else self._pending.get(job.key)
+                if job is not None:
+                    self._began[job.key] = time.monotonic()
             for stale in late:
                 self._drop(stale, "inference_stale", "dropped: newer audio made it useless before its turn came")
             if job is None:
@@ -185,6 +195,7 @@ class Server:
             finally:
                 with self._changed:
                     self._schedule.done(job.key)
+                    self._began.pop(job.key, None)
                     self._pending.pop(job.key, None)
                     self._changed.notify_all()
 

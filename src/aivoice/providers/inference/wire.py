@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from aivoice.errors import ProviderError
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("!BBHII")
 MAX_META = 0xFFFF
 MAX_BLOB = 16 << 20
@@ -26,7 +26,8 @@ MAX_BLOB = 16 << 20
 
 
 class Kind(IntEnum):
-    """To the server: REQUEST, CANCEL, PROMOTE. From it: PROGRESS, READY, FAILED, then PART, DONE or ERROR a request."""
+    """To the server: REQUEST, CANCEL, PROMOTE, PING. From it: PROGRESS, READY, FAILED, PONG, then PART, DONE or ERROR a
+    request."""
 
     REQUEST = 1
     CANCEL = 2
@@ -37,11 +38,13 @@ class Kind(IntEnum):
     PROGRESS = 7
     READY = 8
     FAILED = 9
+    PING = 10
+    PONG = 11
 
 
 @dataclass(frozen=True, slots=True)
 class WireFrame:
-    """meta: JSON object. blob: raw bytes. id: the request it belongs to, 0 for PROGRESS, READY and FAILED."""
+    """meta: JSON object. blob: raw bytes. id: the request it belongs to, 0 where it belongs to none."""
 
     kind: Kind
     id: int
