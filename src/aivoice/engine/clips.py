@@ -84,7 +84,12 @@ class ClipBuffer:
             if word < len(spoken.sources):
                 source = spoken.sources[word]
                 marks[source] = min(sample, marks.get(source, sample))
-        return _anchored(guessed, marks, length) if marks else tuple(guessed)
+        if not marks:
+            return tuple(guessed)
+        told = _anchored(guessed, marks, length)
+        # Where a word begins that is neither marked nor in the audio so far is not known: no guess says how long the
+        # word before it is.
+        return told if whole else tuple(at for word, at in enumerate(told) if word <= max(marks) or at < self.samples)
 
 
 def _anchored(guessed: list[int], marks: dict[int, int], length: int) -> tuple[int, ...]:
