@@ -41,12 +41,12 @@ class Toy:
 
     config: CallConfig = field(default_factory=CallConfig)
     now: int = 0
-    clips: dict[int, ToyClip] = field(default_factory=dict)
-    queue: list[ToyClip] = field(default_factory=list)
+    clips: dict[int, ToyClip] = field(default_factory=dict[int, ToyClip])
+    queue: list[ToyClip] = field(default_factory=list[ToyClip])
     held: bool = False
-    open: dict[int, c.Command] = field(default_factory=dict)
-    log: list[tuple[int, c.Command]] = field(default_factory=list)
-    gone: set[int] = field(default_factory=set)
+    open: dict[int, c.Command] = field(default_factory=dict[int, c.Command])
+    log: list[tuple[int, c.Command]] = field(default_factory=list[tuple[int, c.Command]])
+    gone: set[int] = field(default_factory=set[int])
     position: int = 0
     finished: str = ""
 
@@ -60,13 +60,19 @@ class Toy:
         made: list[c.Command] = []
         waiting = [event]
         while waiting:
-            self.call.handle(waiting.pop(0), self.now * 1_000)
+            event = waiting.pop(0)
+            self.watch(event)
+            self.call.handle(event, self.now * 1_000)
             while (command := self.call.poll()) is not None:
                 assert not self.finished, f"a command after Finish: {command}"
                 self.log.append((self.now, command))
+                self.watch(command)
                 made.append(command)
                 waiting.extend(self.execute(command))
         return made
+
+    def watch(self, item: e.Event | c.Command) -> None:
+        """Told of every event before it is handled and of every command before it is executed."""
 
     def pass_time(self, ms: int) -> list[c.Command]:
         """Let `ms` pass: audio plays, deadlines fire on time."""

@@ -7,7 +7,8 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.core.test_contracts import ANY, BOOK, LOOK
+from tests.unit.core.test_any_order import ANY
+from tests.unit.core.test_contracts import BOOK, LOOK
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
