@@ -288,7 +288,7 @@ class Judge:
         """The words of a turn after its late final: what the newest prompt must show from now on."""
         entry = self.history_of(self.turn)
         kept = entry.user.split()
-        mark = next((i for i, word in enumerate(kept) if word == self.final.split()[0]), 0)
+        mark = next((i for i, word in enumerate(kept) if word == self.final.split()[0]), len(kept))
         return " ".join([*kept[:mark], *self.final.split()])
 
     # ------------------------------------------------------------ 3: side effects

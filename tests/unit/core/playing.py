@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from aivoice.core import commands as c
 from aivoice.core import events as e
 from aivoice.core.call import Call
-from aivoice.core.config import CallConfig
+from aivoice.core.config import CallConfig, Speculation
+from aivoice.core.prompt import ToolSpec
 
+BOOK = ToolSpec("book", "Book a visit", {"type": "object"}, side_effects=True, time_limit_ms=3_000)
+LOOK = ToolSpec("look", "Look up free times", {"type": "object"}, side_effects=False)
+PLAIN = CallConfig(speculation=Speculation(enabled=False))
+TOOLS = CallConfig(speculation=Speculation(enabled=False), tools=(BOOK, LOOK))
 WORD = 4_000
 """Samples each word of a clip takes here: 250 ms."""
 
@@ -251,3 +256,29 @@ class Toy:
     def said(self, kind: type[c.Command]) -> list[c.Command]:
         """All commands of one kind so far."""
         return [command for _, command in self.log if isinstance(command, kind)]
+
+
+def call(config: CallConfig = PLAIN) -> Toy:
+    """A call that has been answered and greets."""
+    toy = Toy(config)
+    toy.start()
+    return toy
+
+
+def heard(toy: Toy) -> list[tuple[str, str]]:
+    """How each reply ended, and what of it was heard."""
+    return [(reply.outcome, reply.heard) for reply in toy.said(c.ReplyEnded)]
+
+
+def kinds(commands: list[c.Command]) -> list[str]:
+    return [type(command).__name__ for command in commands]
+
+
+def answered(
+    toy: Toy, question: str = "what are your opening hours?", reply: str = "We open at nine. We close at five."
+) -> Toy:
+    """The same call with a question asked and its answer on its way out."""
+    toy.voice(question)
+    toy.generate(*[word + " " for word in reply.split()])
+    toy.synthesise()
+    return toy
