@@ -216,10 +216,10 @@ class Conversation:
         marks = self._turn_marks(now)
         self.speculations, self.reprompts, self.continued, self.eager = 0, 0, False, False
         self.ears.forget()
-        self.untold = [run for run in self.untold if not run.outcome]
         self.history.messages.append(Message("user", text))
         if self._must_hand_over(text, marks, now):
             return
+        self.untold = [run for run in self.untold if not run.outcome]
         guess = self.speculated()
         if guess is not None:  # made for these very words: the rule "stale_guess" comes before "turn_end"
             marks.at |= {stage: at for stage, at in self._guess_marks(guess).items() if stage not in marks.at}
