@@ -172,7 +172,7 @@ class Judge:
     def _decided(self, command: c.TurnEnded) -> None:
         """4: a turn whose words are known is not waited with in silence. 9: nothing said is lost or doubled."""
         assert command.turn == self.turn + 1
-        if self.first and not self.voice:
+        if self.first and not self.voice and not self.world.speaking:
             assert self.now <= max(self.voice_end + FIRST, self.known_at + LATE), "4: the turn was decided in silence"
         tokens = [word for word in command.text.split() if word.startswith("u") and word[1:].isdigit()]
         for token in tokens:

@@ -59,8 +59,8 @@ TOOLS = st.sampled_from(["book", "book", "look", "nonsense", "end_call", "transf
 EXAMPLES = 100
 OFTEN = {
     "turn": 400, "generate": 400, "speak": 600, "finished": 400, "interrupted": 400, "discarded": 80, "reopened": 200,
-    "resumed": 80, "side effect": 10, "read-only tool": 10, "filler": 300, "late final": 5, "waterfall": 150,
-    "stale": 20, "notice reprompt": 80, "notice continuer": 30, "notice emergency": 2, "transfer": 20,
+    "resumed": 80, "side effect": 10, "read-only tool": 1, "filler": 300, "late final": 5, "waterfall": 150,
+    "stale": 20, "notice reprompt": 80, "notice continuer": 10, "notice emergency": 2, "transfer": 20,
     "finish silent_caller": 40, "finish caller_hung_up": 40,
 }  # fmt: skip
 """How often, at least, each thing that the contracts speak of happens in a run of the sample."""
