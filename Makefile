@@ -1,9 +1,8 @@
 # Each target sets up all that it needs from a fresh clone (scripts/setup.py) and is quick when run again.
-#   make call [AUDIO=file.wav] [BUSINESS=file.yaml] [SCRIPT=caller.yaml]     make serve [PORT=8000]
+#   make call [AUDIO=file.wav] [BUSINESS=file.yaml] [SCRIPT=caller.yaml]     make serve [PORT=8000] [BUSINESS=file.yaml]
 #   make test     make prove     make bench     make lock
 PYTHON ?= python3
 PORT ?= 8000
-BUSINESS ?= examples/northside-dental/business.yaml
 OUT ?= calls
 BIN := .venv/bin
 
@@ -28,20 +27,22 @@ setup-bench:
 	@$(PYTHON) scripts/setup.py bench
 
 call: setup-run
-	@$(BIN)/aivoice call $(BUSINESS) $(if $(AUDIO),--audio "$(AUDIO)") $(if $(SCRIPT),--script "$(SCRIPT)") --out "$(OUT)"
+	@$(BIN)/aivoice call $(or $(BUSINESS),examples/northside-dental/business.yaml) $(if $(AUDIO),--audio "$(AUDIO)") $(if $(SCRIPT),--script "$(SCRIPT)") --out "$(OUT)"
 
 serve: setup-run
-	@$(BIN)/aivoice serve --port $(PORT) --out "$(OUT)"
+	@$(BIN)/aivoice serve $(BUSINESS) --port $(PORT) --out "$(OUT)"
 
 test: setup-dev
 	@sh scripts/test.sh
 
 prove: setup-dev setup-bench
-	@echo 'prove: every proof in full, about 75 minutes on two cores that do nothing else meanwhile.'
+	@echo 'prove: every proof in full, about 85 minutes on two cores that do nothing else meanwhile.'
 	@echo 'prove: writes docs/benchmarks.md, the figures as JSON in .cache/bench, broken calls in .cache/broken-contracts'
 	@failed=; \
 	$(BIN)/aivoice simulate --calls 1000 --out .cache/broken-contracts --docs docs/benchmarks.md || failed="$$failed simulate($$?)"; \
 	case "$$failed" in *130*) exit 130;; esac; \
+	AIVOICE_CONTRACTS=2000 $(BIN)/pytest -q --timeout 1200 tests/unit/core/test_contracts.py || failed="$$failed contracts($$?)"; \
+	$(BIN)/pytest -q tests/browser || failed="$$failed browser($$?)"; \
 	$(BIN)/aivoice bench --prove || failed="$$failed bench($$?)"; \
 	if [ -n "$$failed" ]; then echo "prove: not as asked:$$failed; NO in docs/benchmarks.md says where"; exit 1; fi; \
 	echo 'prove: everything is as asked'

@@ -236,6 +236,15 @@ async def run(conditions: Sequence[Condition]) -> list[Measured]:
             return measured
 
 
+def _command(options: argparse.Namespace) -> str:
+    """As given, but for the files that it writes."""
+    given = ["aivoice bench embedded"]
+    given += ["--quick"] if options.quick else []
+    given += [] if options.only is None else [f"--only {options.only}"]
+    given += [f"--seconds {options.seconds:g}"] if options.seconds else []
+    return " ".join(given)
+
+
 def main(arguments: list[str]) -> int:
     """Exit status 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="benchmarks embedded", description="whole calls with the embedded models")
@@ -257,7 +266,7 @@ def main(arguments: list[str]) -> int:
         return 1
     rows = [figures(one) for one in measured]
     asked = goals(rows, conditions)
-    text = markdown(rows, asked, " ".join(("python -m benchmarks embedded", *arguments)))
+    text = markdown(rows, asked, _command(options))
     print(text)
     if options.json is not None:
         turns = [[asdict(turn) for turn in one.turns] for one in measured]

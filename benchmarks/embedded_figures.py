@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 from aivoice.testing.goals import Goal, at_most, goals_table, table, taken
@@ -48,8 +49,9 @@ def answer_ms(turn: Turn) -> float | None:
 def figures(measured: Measured) -> dict[str, Any]:
     """What one condition came to. Latencies: of turns that were not answered early."""
     clean = [turn for turn in measured.turns if not turn.early]
-    first = [ms for turn in clean if (ms := first_ms(turn)) is not None]
-    answer = [ms for turn in clean if (ms := answer_ms(turn)) is not None]
+    # Whoever is never answered waits for ever.
+    first = [inf if (ms := first_ms(turn)) is None else ms for turn in clean]
+    answer = [inf if (ms := answer_ms(turn)) is None else ms for turn in clean]
     total = len(measured.turns)
     return {
         "condition": measured.condition.name,

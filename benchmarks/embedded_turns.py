@@ -38,13 +38,14 @@ from aivoice.providers.embedded.bundle import EmbeddedSet
 from aivoice.providers.ports import SpeechAudio
 from aivoice.testing.fake_llm import FakeLlm, LlmBehaviour, Reply
 from aivoice.testing.fake_tts import FakeTts, TtsBehaviour
+from aivoice.testing.goals import all_met
 from aivoice.testing.randomness import Constant
 from aivoice.testing.sound import peak
 from aivoice.transports.memory import MemoryTransport
 from benchmarks import report
 from benchmarks.human_speech import RATE, clips, fetch
 from benchmarks.turn_cases import OVER, QUICK, Amounts, Case, background, dealt, make_cases
-from benchmarks.turn_figures import figures_of, markdown
+from benchmarks.turn_figures import figures_of, goals_of, markdown
 
 SEED = 20
 CALLERS = 4
@@ -233,8 +234,8 @@ async def run(amounts: Amounts, callers: int, changes: dict[str, int]) -> dict[s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0: the figures are reported, not judged."""
-    parser = argparse.ArgumentParser(prog="benchmarks embedded_turns", description="turns of the embedded ears")
+    """Exit status 1 when a figure that is asked for is missed, or could not be taken."""
+    parser = argparse.ArgumentParser(prog="benchmarks turns", description="turns of the embedded ears")
     parser.add_argument("--quick", action="store_true", help="a sample (under 90 s)")
     parser.add_argument("--docs", type=Path, help="Markdown file whose section is rewritten")
     parser.add_argument("--json", type=Path, help="write every case and all figures there")
@@ -244,14 +245,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     changes = {name: int(value) for name, _, value in (text.partition("=") for text in options.set)}
     figures = asyncio.run(run(QUICK if options.quick else Amounts(), options.callers, changes))
     if figures is None:
-        return 0
-    text = markdown(figures)
+        return 1
+    asked = goals_of(figures)
+    text = markdown(figures, asked, " ".join(["aivoice bench turns", *(["--quick"] if options.quick else [])]))
     print(text)
     if options.docs is not None:
-        report.write_section(options.docs, "embedded-turns", text)
+        report.write_section(options.docs, "embedded-turns", text, asked)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    return 0
+    return 0 if all_met(asked) else 1
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from aivoice.testing.udp_relay import Impairment
 from aivoice.testing.webrtc_probe import BAD, LOCAL, babble, measure
 from aivoice.transports.webrtc import WebRtcTransport, answer, offer, take_answer
 from benchmarks import report
+from benchmarks.host import rss_bytes
 
 VOICES = ("heart", "low", "high")
 SENTENCES = (
@@ -74,8 +75,11 @@ async def _legs(pairs: int, seconds: float) -> dict[str, float]:
     speech = babble(5.0, 1)
     frames = [speech[at : at + 640] for at in range(0, len(speech) - 639, 640)]
     legs: list[WebRtcTransport] = []
+    memory = 0
     try:
-        for _ in range(pairs):
+        for _ in range(pairs + 1):
+            # The first pair loads what all share.
+            memory = memory or (rss_bytes() if legs else 0)
             text, caller = await offer(pacer=pacer, settings=LOCAL)
             legs.append(caller)
             reply, server = await answer(text, pacer=pacer, settings=LOCAL)
@@ -89,10 +93,12 @@ async def _legs(pairs: int, seconds: float) -> dict[str, float]:
         cpu, wall = time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         share = (time.process_time() - cpu) / (time.monotonic() - wall) / len(legs)
+        grown = rss_bytes() - memory
         return {
             "legs": len(legs),
             "core_percent_a_leg": 100 * share,
             "cpu_s_a_call_minute": 60 * share,
+            "memory_mb_a_leg": grown / (2 * pairs) / 1e6,
             "lateness_p99_ms": pacer.lateness.percentile_us(0.99) / 1000,
         }
     finally:
@@ -208,7 +214,8 @@ def markdown(figures: dict[str, Any], goals: list[Goal], command: str) -> str:
             "the event loop itself was late is part of the figures.",
             report.table(network_header, network_rows),
             f"One leg (Opus both ways, SRTP, ICE, jitter buffer): {leg['core_percent_a_leg']:.1f} % of a core, "
-            f"{leg['cpu_s_a_call_minute']:.2f} CPU-s a call-minute; frame lateness p99 {leg['lateness_p99_ms']:g} ms.",
+            f"{leg['cpu_s_a_call_minute']:.2f} CPU-s a call-minute, {leg['memory_mb_a_leg']:.1f} MB; frame lateness "
+            f"p99 {leg['lateness_p99_ms']:g} ms.",
             "Echo return loss on a simulated speakerphone:",
             report.table(("delay ms", "echo dB", "2nd second dB", "after 3 s dB", "left dBFS"), echo_rows),
             "Loudness of the embedded voices, LUFS:",

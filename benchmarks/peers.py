@@ -3,8 +3,8 @@
 Writes the figures as JSON and as Markdown (into docs/benchmarks.md with ``--docs``) and prints the table. Full: at
 least 500 turns for every variant of a row; quick: a sample that shows the same in a few minutes.
 
-Each variant runs in processes of its own. Variants of one row run at the same time, so that its figures were taken on
-the same machine in the same minutes; pipecat's right after the others where all of them would take more than a core.
+Each variant runs in a process of its own. Variants of one row run at the same time, so that its figures were taken on
+the same machine in the same minutes.
 What is measured is written down after every row: a run that is stopped loses only what was not measured yet.
 """
 
@@ -46,23 +46,20 @@ class PeersError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """processes and calls a variant, measured turns a call, calls a fault, seconds of a load row, loads.
-
-    together: a row with at most so many variants holds pipecat's at the same time as the others.
-    """
+    """calls a variant, measured turns a call, calls a fault, seconds of a load row, loads."""
 
     name: str
-    processes: int
     calls: int
     turns: int
     fault_calls: int
     load_s: float
-    together: int
     loads: tuple[int, ...]
 
 
-FULL = Scale("full", processes=3, calls=12, turns=14, fault_calls=10, load_s=40.0, together=3, loads=rows.LOADS)
-QUICK = Scale("quick", processes=1, calls=6, turns=4, fault_calls=2, load_s=10.0, together=5, loads=(10,))
+FULL = Scale("full", calls=12, turns=42, fault_calls=10, load_s=40.0, loads=rows.LOADS)
+QUICK = Scale("quick", calls=6, turns=4, fault_calls=2, load_s=10.0, loads=(10,))
+"""A dozen calls a variant, all variants of a row at once, take about half of two cores. With three times as many the
+peers' frames came 0.1 to 0.6 s late: that measures the machine."""
 LIGHT_LOAD = 1
 """Calls of a load row up to which its engines run at the same time: with ten, the peers' frames came later for it."""
 
@@ -94,35 +91,31 @@ async def run_job(job: Job) -> dict[str, Any]:
     raise PeersError(f"{job.engine}: the process failed\n{err.decode(errors='replace')[-2000:]}")
 
 
-def _plan(row: Row, scale: Scale, part: int) -> Plan:
+def _plan(row: Row, scale: Scale) -> Plan:
     turns = row.plan.turns if row.kind in ("fault", "load") else scale.turns + 1
     if row.kind == "carry_on":
         turns = scale.turns // 2 * 2 + 2  # every second one is the cough
-    return replace(row.plan, turns=turns, seed=part + 1, warmup=1)
+    return replace(row.plan, turns=turns, seed=1, warmup=1)
 
 
 async def run_variant(row: Row, variant: Variant, scale: Scale) -> figures.Figures:
-    """All processes of one variant, and its figures."""
-    if row.kind == "fault":
-        job = Job(variant.engine, variant.settings, _plan(row, scale, 0), scale.fault_calls)
-        return figures.fault_figures([await run_job(job)])
-    jobs = [
-        Job(variant.engine, variant.settings, _plan(row, scale, part), scale.calls) for part in range(scale.processes)
-    ]
-    answers = await asyncio.gather(*(run_job(job) for job in jobs))
+    """One variant in a process of its own, and its figures."""
+    calls = scale.fault_calls if row.kind == "fault" else scale.calls
+    answer = await run_job(Job(variant.engine, variant.settings, _plan(row, scale), calls))
     compute = {
+        "fault": figures.fault_figures,
         "turns": figures.turn_figures,
         "pauses": figures.turn_figures,
         "interrupt": figures.interrupt_figures,
         "carry_on": figures.carry_on_figures,
     }[row.kind]
-    return compute(answers)
+    return compute([answer])
 
 
 async def run_load(row: Row, scale: Scale) -> dict[str, figures.Figures]:
     """One engine after the other, alone on the machine, or all at once with one call; then their null runs at once."""
     jobs = [
-        Job(variant.engine, variant.settings, _plan(row, scale, 0), row.calls, load_s=scale.load_s)
+        Job(variant.engine, variant.settings, _plan(row, scale), row.calls, load_s=scale.load_s)
         for variant in row.variants
     ]
     if row.calls <= LIGHT_LOAD:
@@ -137,19 +130,16 @@ async def run_load(row: Row, scale: Scale) -> dict[str, figures.Figures]:
 
 
 async def run_row(row: Row, scale: Scale) -> list[dict[str, Any]]:
-    """Every variant of the row, those that are light at the same time."""
+    """Every variant of the row at the same time, but for rows of load."""
     results: dict[str, figures.Figures] = {}
 
     async def one(variant: Variant) -> None:
         results[variant.label] = await run_variant(row, variant, scale)
 
-    light = [variant for variant in row.variants if variant.engine != "pipecat"]
-    heavy = [variant for variant in row.variants if variant.engine == "pipecat"]
     if row.kind == "load":
         results = await run_load(row, scale)
     else:
-        for group in ([*light, *heavy],) if len(row.variants) <= scale.together else (light, heavy):
-            await asyncio.gather(*(one(variant) for variant in group))
+        await asyncio.gather(*(one(variant) for variant in row.variants))
     return [
         {
             "engine": variant.engine,

@@ -1,4 +1,4 @@
-"""Every test is checked for leaked threads and sockets."""
+"""Every test is checked for leaked tasks, threads and sockets."""
 
 from __future__ import annotations
 

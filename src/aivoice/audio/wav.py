@@ -32,6 +32,8 @@ def _bad(path: Path, what: str, todo: str, code: str) -> InputError:
 
 def _check_head(path: Path) -> None:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise _bad(path, "is no file", "name a .wav file", "wav_not_wav")  # a pipe would be waited for
         with path.open("rb") as file:
             head = file.read(12)
     except FileNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,7 +23,12 @@ class Strict(BaseModel):
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """One line, as it will be spoken and printed: a terminal would obey its control characters."""
+    joined = " ".join(text.split())
+    control = next((character for character in joined if unicodedata.category(character) == "Cc"), "")
+    if control:
+        raise ValueError(f"holds the control character U+{ord(control):04X}: remove it")
+    return joined
 
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_line)]

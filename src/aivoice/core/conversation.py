@@ -222,15 +222,12 @@ class Conversation:
         self.untold = [run for run in self.untold if not run.outcome]
         guess = self.speculated()
         if guess is not None:  # made for these very words: the rule "stale_guess" comes before "turn_end"
-            marks.at |= {stage: at for stage, at in self._guess_marks(guess).items() if stage not in marks.at}
+            made = guess.marks.at if guess.marks else {}
+            marks.at |= {stage: at for stage, at in made.items() if stage not in marks.at}
             marks.speculated, guess.marks = True, marks
             self.mouth.commit(guess, now)
             return
         self.mouth.answer(self.turn, text, now, speculative=False, marks=marks)
-
-    @staticmethod
-    def _guess_marks(guess: Reply) -> dict[str, int]:
-        return guess.marks.at if guess.marks else {}
 
     def _turn_marks(self, now: int) -> Marks:
         marks = Marks(self.turn, self.ears.ended_at or now)

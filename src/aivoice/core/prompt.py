@@ -62,8 +62,8 @@ class ToolSpec:
 class GenerationRequest:
     """All that a LanguageModel gets for one reply. Stable parts first, volatile last (prompt caches).
 
-    system: the rendered instructions. passages: retrieved knowledge, best first. call_time: the caller's wall
-    clock at the start of this turn, ISO 8601 with offset. turn: number of the turn being answered (0 = greeting).
+    system: the rendered instructions. passages: retrieved knowledge, best first. call_time: the business's
+    wall clock when the call was answered, ISO 8601 with offset. turn: number of the turn being answered (0 = greeting).
     """
 
     system: str

@@ -59,6 +59,7 @@ class Operations:
         self._call_id, self._llm = call_id, llm
         self._tools, self._retriever, self._transfers = tools, retriever, transfers
         self._scope, self._effects, self._feed, self._config = scope, effects, feed, config
+        self._running = Scope(f"tools:{call_id}", lambda key, error: None)  # their failures are told as outcomes
 
     def start(self, command: c.Command) -> None:
         """Run a command that starts an operation; others have nothing to do here."""
@@ -80,6 +81,12 @@ class Operations:
     def cancel(self, attempt: int) -> None:
         """End the operation; side effects are never cancelled."""
         self._scope.cancel(attempt)
+
+    async def aclose(self, limit_s: float) -> None:
+        """Let side effects end by themselves, at most `limit_s`; then everything is cancelled, within 2 s."""
+        await self._effects.drain(limit_s)
+        await self._effects.aclose()
+        await self._running.aclose()
 
     async def _generate(self, command: c.Generate) -> None:
         turn, attempt = command.turn, command.attempt
@@ -121,23 +128,26 @@ class Operations:
         self._feed(e.PassagesFound(command.turn, command.attempt, tuple(passages)))
 
     async def _run_tool(self, command: c.RunTool) -> None:
-        uncertain = "unknown" if command.side_effects else "failed"
-        outcome = ToolOutcome(uncertain)
+        outcome = uncertain = ToolOutcome("unknown" if command.side_effects else "failed")
+        try:
+            outcome = await self._outcome(command) or uncertain
+        except asyncio.CancelledError:
+            self._feed(e.ToolEnded(command.turn, command.attempt, uncertain.outcome))
+            raise
+        except Exception:  # noqa: BLE001 - a tool's failure is its outcome; its text is not ours to log
+            outcome = uncertain
+        self._feed(e.ToolEnded(command.turn, command.attempt, outcome.outcome, outcome.result))
+
+    async def _outcome(self, command: c.RunTool) -> ToolOutcome | None:
+        """None where none came in time."""
         try:
             arguments = _object(command.arguments)
-            if self._tools is None:
-                outcome = ToolOutcome("failed")
-            else:
-                async with asyncio.timeout(command.time_limit_ms / 1_000):
-                    outcome = await self._tools.run(command.name, arguments, call_id=self._call_id, key=command.key)
-        except asyncio.CancelledError:
-            self._feed(e.ToolEnded(command.turn, command.attempt, uncertain))
-            raise
-        except ValueError:
-            outcome = ToolOutcome("failed")  # the arguments are no JSON: surely not run
-        except Exception:  # noqa: BLE001 - a tool's failure is its outcome; its text is not ours to log
-            outcome = ToolOutcome(uncertain)
-        self._feed(e.ToolEnded(command.turn, command.attempt, outcome.outcome, outcome.result))
+        except (ValueError, RecursionError):
+            return ToolOutcome("failed")  # the arguments are no JSON: surely not run
+        if self._tools is None:
+            return ToolOutcome("failed")
+        run = self._tools.run(command.name, arguments, call_id=self._call_id, key=command.key)
+        return await self._running.within(command.attempt, run, command.time_limit_ms / 1_000)
 
     async def _transfer(self, command: c.Transfer) -> None:
         connected = False

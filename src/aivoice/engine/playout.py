@@ -36,9 +36,6 @@ class Playout(Protocol):
 
     def stop(self) -> e.PlayoutHeld: ...
 
-    @property
-    def idle(self) -> bool: ...
-
 
 def _held(clip: ClipBuffer | None, position: int) -> e.PlayoutHeld:
     if clip is None:
@@ -134,10 +131,6 @@ class FramePlayout:
         self._current = None
         return held
 
-    @property
-    def idle(self) -> bool:
-        return self._current is None and not self._queue
-
 
 class SpanPlayout:
     """The same contract in whole spans: a timer a clip instead of a frame every 20 ms."""
@@ -189,10 +182,6 @@ class SpanPlayout:
         self._queue.clear()
         self._current = None
         return held
-
-    @property
-    def idle(self) -> bool:
-        return self._current is None and not self._queue
 
     def close(self) -> None:
         """Forget the timer."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 GRACE_S = 1.0
 _stuck: set[asyncio.Task[None]] = set()  # held so that they are not collected half-way
 
@@ -46,6 +47,33 @@ class Scope:
         task = asyncio.get_running_loop().create_task(work, name=f"{self._name}:{key}")
         self._tasks[key] = task
         task.add_done_callback(lambda done: self._done(key, done))
+
+    async def within(self, key: int, work: Coroutine[Any, Any, T], limit_s: float) -> T | None:
+        """What `work` gives, run as the task `key`; None where it gives nothing within `limit_s`.
+
+        It is cancelled then, and when the waiter is cancelled; one that swallows that goes on until it ends or the
+        scope does, and nobody waits for it. Raises what `work` raised.
+        """
+        ended: list[T | Exception] = []
+
+        async def run() -> None:
+            try:
+                ended.append(await work)
+            except Exception as error:  # noqa: BLE001 - raised below, to whoever waits
+                ended.append(error)
+
+        self.spawn(key, run())
+        task = self._tasks.get(key)
+        if task is None:
+            work.close()
+            return None
+        try:
+            await asyncio.wait([task], timeout=limit_s)
+        finally:
+            task.cancel()
+        if ended and isinstance(ended[0], Exception):
+            raise ended[0]
+        return ended[0] if ended else None
 
     def cancel(self, key: int) -> None:
         """Ask the task to end; it no longer belongs to `key`."""

@@ -166,8 +166,7 @@ class CallSession:
         await self._scope.aclose()
         closing.spawn(_CLOSING_MEDIA, self._transport.close(self._reason or "ended"))
         await closing.drain(_CLOSE_STEP_S)
-        await self._effects.drain(effects_limit)
-        await self._effects.aclose()
+        await self._operations.aclose(effects_limit)
         await closing.aclose()
         if self._own_pacer is not None:
             self._own_pacer.close()

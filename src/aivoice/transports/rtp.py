@@ -41,11 +41,6 @@ def parse(data: bytes) -> Packet | None:
     return Packet(second & 0x7F, sequence, timestamp, ssrc, data[at:end])
 
 
-def is_rtcp(data: bytes) -> bool:
-    """RFC 5761 §4: how RTCP is told from RTP on one port."""
-    return len(data) >= 2 and 192 <= data[1] <= 223
-
-
 @dataclass(frozen=True, slots=True)
 class KeypadBody:
     """One packet of a key press, yet to be numbered."""

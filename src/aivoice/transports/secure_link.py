@@ -188,7 +188,7 @@ class SecureLink:
         if session is None:
             return
         try:
-            if 192 <= data[1] <= 223:
+            if 192 <= data[1] <= 223:  # RTCP beside RTP on one port (RFC 5761 §4)
                 self._on_rtcp(session.unprotect_rtcp(data))
             else:
                 self._on_rtp(session.unprotect(data))

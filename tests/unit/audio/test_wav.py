@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tracemalloc
 import wave
@@ -186,3 +187,9 @@ def test_a_damaged_header_gives_audio_or_an_input_error_and_nothing_else(
         except InputError as error:
             outcome = str(error)
         assert "\n" not in outcome if isinstance(outcome, str) else 0 < len(outcome) <= 2 * 16_000 * 5
+
+
+def test_a_pipe_is_no_recording_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.wav")
+    with pytest.raises(InputError, match=r"in\.wav: is no file: name a \.wav file"):
+        next(iter_wav(tmp_path / "in.wav"))

@@ -38,8 +38,10 @@ def test_a_slow_tail_and_no_turns_at_all_miss_the_goal() -> None:
     assert embedded_figures.goals([slow], [replace(EIGHT, goal=None)]) == []
 
 
-def test_an_unanswered_turn_is_counted() -> None:
-    assert embedded_figures.figures(measured(TURN, replace(TURN, first=None, answer=None)))["unanswered"] == 1
+def test_an_unanswered_turn_is_counted_and_is_the_slowest() -> None:
+    row = embedded_figures.figures(measured(TURN, replace(TURN, first=None, answer=None)))
+    assert row["unanswered"] == 1
+    assert row["first_ms"]["max"] == float("inf")
 
 
 def test_the_chosen_wait_is_told_apart_from_the_rest() -> None:

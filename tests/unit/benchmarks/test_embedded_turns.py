@@ -11,7 +11,7 @@ import pytest
 from benchmarks.embedded_turns import Said
 from benchmarks.human_speech import RATE, Clip, quietest, silences, to_pcm
 from benchmarks.turn_cases import Case, CaseKind, cut, dealt, joined, natural
-from benchmarks.turn_figures import figures_of, kind_of, markdown
+from benchmarks.turn_figures import figures_of, goals_of, kind_of, markdown
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -125,6 +125,9 @@ def test_the_section_shows_what_is_missing_as_a_dash() -> None:
             "frames_late_p99_ms": 1.0,
             "voice_ms": 140,
             "endpointing": {"open": 450},
-        }
+        },
+        goals_of(figures),
+        "aivoice bench turns",
     )
     assert "| both | 0 | – | – | – |" in text
+    assert "| turn ended inside a recorded pause | – of 0 | ≤ 5 % | NO |" in text

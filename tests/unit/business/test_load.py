@@ -174,6 +174,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
         ("name: x\nhours: 9-5\n", "2:8: `hours`: must be `key: value` lines"),
         ("name: [a]\n", "1:7: `name`: must be text"),
         ("name: ''\n", "1:7: `name`: is empty"),
+        ('name: "a\\e[2Jb"\n', "1:7: `name`: holds the control character U+001B: remove it"),
     ],
 )
 def test_broken_files_get_one_clear_line(tmp_path: Path, text: str, problem: str) -> None:

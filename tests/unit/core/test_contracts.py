@@ -56,7 +56,7 @@ OUTCOMES = st.sampled_from(["ok", "ok", "failed", "unknown"])
 ARGUMENTS = st.sampled_from(['{"day":1}', '{"day":2}'])
 TOOLS = st.sampled_from(["book", "book", "look", "nonsense", "end_call", "transfer"])
 
-EXAMPLES = 100
+EXAMPLES = 250
 OFTEN = {
     "turn": 400, "generate": 400, "speak": 600, "finished": 400, "interrupted": 400, "discarded": 80, "reopened": 200,
     "resumed": 80, "side effect": 10, "read-only tool": 1, "filler": 300, "late final": 5, "waterfall": 150,

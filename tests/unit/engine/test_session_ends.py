@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,7 @@ def hold(
     config: CallConfig = CallConfig(),
     tools: SlowTools | None = None,
     seen: list[e.ProviderAttempt] | None = None,
+    ended: list[e.ToolEnded] | None = None,
 ) -> Held:
     rng, pacer = random.Random(1), Pacer(asyncio.get_running_loop())
     notes: list[c.Note] = []
@@ -90,6 +92,8 @@ def hold(
             notes.append(item)
         elif isinstance(item, e.ProviderAttempt) and seen is not None:
             seen.append(item)
+        elif isinstance(item, e.ToolEnded) and ended is not None:
+            ended.append(item)
 
     session = CallSession(
         call_id="x",
@@ -150,6 +154,35 @@ def test_a_process_that_must_stop_does_not_wait_for_a_booking() -> None:
 
     assert run_virtual(scenario("shutdown")) <= 1.7
     assert run_virtual(scenario("operator_hung_up")) >= 50
+
+
+@pytest.mark.parametrize("side_effects", [False, True])
+def test_a_tool_that_swallows_its_cancellation_does_not_outlive_its_limit(side_effects: bool) -> None:
+    spec = ToolSpec("book", "Books.", {"type": "object"}, side_effects, time_limit_ms=500)
+    ended: list[e.ToolEnded] = []
+
+    class Stubborn(SlowTools):
+        async def run(self, name: str, arguments: Any, *, call_id: str, key: str) -> Any:
+            until = asyncio.get_running_loop().time() + 30
+            while (left := until - asyncio.get_running_loop().time()) > 0:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(left)
+
+    async def scenario() -> None:
+        call = hold(config=CallConfig(tools=(spec,)), tools=Stubborn(), ended=ended)
+        await asyncio.sleep(3)
+        call.session._operations.start(c.RunTool(1, 99, "id", "book", "{}", "k", side_effects, 500))
+        await asyncio.sleep(0.6)
+        assert [each.outcome for each in ended] == ["unknown" if side_effects else "failed"]
+        begun = asyncio.get_running_loop().time()
+        call.session.hang_up()
+        await call.run
+        assert asyncio.get_running_loop().time() - begun <= 1.2
+        call.pacer.close()
+        await asyncio.sleep(60)  # it ends by itself, in nobody's way
+
+    run_virtual(scenario())
+    assert len(ended) == 1
 
 
 def test_a_call_hung_up_before_it_began_ends_as_it_begins() -> None:

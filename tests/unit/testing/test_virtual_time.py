@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aivoice.testing.leaks import LeakError, assert_no_leaks
+from aivoice.testing.leaks import LeakError, assert_no_leaks, assert_no_tasks_behind_a_run
 from aivoice.testing.virtual_time import DeadlockError, SpinError, VirtualTimeLoop, run_virtual
 
 
@@ -139,6 +139,7 @@ def test_real_sockets_work() -> None:
     assert run_virtual(main()) == b"hello"
 
 
+@pytest.mark.allow_leaks("a deadlocked task cannot end by itself")
 def test_a_deadlock_names_who_waits() -> None:
     async def main() -> None:
         async def waits_for_ever() -> None:
@@ -179,6 +180,17 @@ def test_a_leaked_task_is_named() -> None:
 
     with pytest.raises(LeakError, match=r"leaked task.*sleep"):
         run_virtual(main())
+
+
+@pytest.mark.allow_leaks("its leak is what is looked at")
+def test_a_task_that_asyncio_run_would_cancel_without_a_word_is_named() -> None:
+    async def forgetful() -> None:
+        forgotten.append(asyncio.get_running_loop().create_task(asyncio.sleep(60), name="forgotten"))
+        await asyncio.sleep(0)
+
+    forgotten: list[asyncio.Task[None]] = []
+    with pytest.raises(LeakError, match=r"asyncio.run ended with task.*forgotten"), assert_no_tasks_behind_a_run():
+        asyncio.run(forgetful())
 
 
 def test_leaked_threads_and_sockets_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from aivoice.providers.embedded import jobs
+from aivoice.providers.embedded import jobs, weights
 from aivoice.providers.embedded.earshot import EarshotVad
 from aivoice.providers.embedded.hibari import HibariTts
 from aivoice.providers.embedded.minilm import MiniLmEmbedder
@@ -60,6 +60,9 @@ class EmbeddedSet:
         `settings`. Raises MissingModelError (which package, which command) or ProviderError; nothing is left behind
         then. Cancellation ends all within 2 s.
         """
+        if given is None or not given.connect:
+            for each in weights.ALL:
+                each.folder()  # what is missing is told before anything slow
         if progress is not None:
             progress("loading Silero (voice activity)")
         vad_fallback = EarshotVad()

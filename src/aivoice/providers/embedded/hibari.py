@@ -64,9 +64,7 @@ class HibariStream:
         if not text.strip():
             return
         try:
-            self._ticket = self._inference.submit(
-                SPEAK, {"text": text, "voice": self._voice}, priority=Priority.FIRST_CLAUSE
-            )
+            self._ticket = self._inference.submit(SPEAK, {"text": text, "voice": self._voice}, priority=Priority.SPEECH)
         except ProviderError as error:
             self._error = error
 

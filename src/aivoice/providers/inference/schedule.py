@@ -20,12 +20,11 @@ class Priority(IntEnum):
     """Who goes first: what a caller is waiting for in silence before what may turn out useless."""
 
     FINAL = 0
-    FIRST_CLAUSE = 1
+    SPEECH = 1
     RETRIEVAL = 2
     EAGER = 3
-    LATER_CLAUSE = 4
-    INTERIM = 5
-    BULK = 6
+    INTERIM = 4
+    BULK = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from aivoice.providers.receptionist.reply import Draft
 from aivoice.providers.receptionist.schema import TAKE_MESSAGE, Field
 from aivoice.providers.receptionist.text import content, plain
 
-_WHY = re.compile(r"^(?:(?:and|but|ok|okay|uh|um|wait|sorry) )*(?:why$|why (?:do|would|are|should|is)\b.*\b"
-    r"(?:need|ask\w*|want|"
-                  r"necessary|give|tell)\b|what (?:do you need|is|'s) (?:it|that|this) for$)")  # fmt: skip
+_WHY = re.compile(
+    r"^(?:(?:and|but|ok|okay|uh|um|wait|sorry) )*"
+    r"(?:why$|why (?:do|would|are|should|is)\b.*\b(?:need|ask\w*|want|necessary|give|tell)\b|"
+    r"what (?:do you need|is|'s) (?:it|that|this) for$)"
+)
 RECALL = re.compile(
     r"\bwhat (?:was|were) (?:the|my) (?P<a>[\w ]{3,20}?)(?: again| please)?$|"
     r"\bwhat(?: is|'s) my (?P<b>[\w ]{3,20}?)(?: again)?$|"
