@@ -17,7 +17,7 @@ Completeness = Literal["closed", "open", "stated", "loose", "dangling", "spellin
 
 _SHORT_ANSWER = 6
 _SHORT_CLOSER = 4
-_QUESTION = 3
+_QUESTION = 4
 _NAMED = {"my": 4, "this": 3, "it's": 2, "i'm": 2}
 """Words of "my name is Ana", "this is Ana", "it's Ana"."""
 _KNOWN_CALLER = 4

@@ -49,8 +49,9 @@ CLOSING_PHRASES = (
 """Ends of turns that leave nothing open."""
 WHOLE_ENDINGS = (
     "as soon as you can", "i think so", "if it's possible", "if possible", "if that's possible", "if you can",
-    "if you could", "no i'm not", "when you can", "yes i am", "yes i can", "yes i do", "yes i have", "yes i would",
-    "yes it is", "yes they are", "yes we are", "yes we do",
+    "if you could", "is that all", "is that it", "no i'm not", "when you can", "where are you", "who are you",
+    "who is this", "yes i am", "yes i can", "yes i do", "yes i have", "yes i would", "yes it is", "yes they are",
+    "yes we are", "yes we do",
 )  # fmt: skip
 """Ends that nothing has to follow, although their last word often wants more."""
 GREETINGS = (

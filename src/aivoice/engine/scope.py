@@ -54,13 +54,14 @@ class Scope:
         It is cancelled then, and when the waiter is cancelled; one that swallows that goes on until it ends or the
         scope does, and nobody waits for it. Raises what `work` raised.
         """
-        ended: list[T | Exception] = []
+        given: list[T] = []
+        errors: list[Exception] = []
 
         async def run() -> None:
             try:
-                ended.append(await work)
+                given.append(await work)
             except Exception as error:  # noqa: BLE001 - raised below, to whoever waits
-                ended.append(error)
+                errors.append(error)
 
         self.spawn(key, run())
         task = self._tasks.get(key)
@@ -71,9 +72,9 @@ class Scope:
             await asyncio.wait([task], timeout=limit_s)
         finally:
             task.cancel()
-        if ended and isinstance(ended[0], Exception):
-            raise ended[0]
-        return ended[0] if ended else None
+        if errors:
+            raise errors[0]
+        return given[0] if given else None
 
     def cancel(self, key: int) -> None:
         """Ask the task to end; it no longer belongs to `key`."""

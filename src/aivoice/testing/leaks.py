@@ -52,15 +52,15 @@ def assert_no_tasks_behind_a_run() -> Generator[None]:
     left: list[str] = []
     close = asyncio.Runner.close
 
-    def look_and_close(runner: asyncio.Runner) -> None:
-        loop: asyncio.AbstractEventLoop | None = getattr(runner, "_loop", None)
+    def look_and_close(self: asyncio.Runner) -> None:
+        loop: asyncio.AbstractEventLoop | None = getattr(self, "_loop", None)
         if loop is not None and not loop.is_closed() and not loop.is_running():
             for _ in range(GRACE_TURNS):
                 if not asyncio.all_tasks(loop):
                     break
                 loop.run_until_complete(asyncio.sleep(0))
             left.extend(sorted(describe_task(task) for task in asyncio.all_tasks(loop)))
-        close(runner)
+        close(self)
 
     asyncio.Runner.close = look_and_close
     try:
