@@ -38,6 +38,8 @@ class CallerSide:
                 self.in_speech = False
                 if self._open is not None:
                     self._open.until_ms = at
+                    if self.ledger.shows(self._open):
+                        self.ledger.show(self._open)
 
     def heard(self, item: e.Heard) -> None:
         if self._settled is not None:

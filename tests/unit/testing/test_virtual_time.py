@@ -152,6 +152,7 @@ def test_a_deadlock_names_who_waits() -> None:
         run_virtual(main())
 
 
+@pytest.mark.allow_leaks("the loop is stopped in the middle")
 def test_spinning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aivoice.testing.virtual_time.SPIN_LIMIT", 2_000)
 
@@ -163,6 +164,7 @@ def test_spinning_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         run_virtual(main())
 
 
+@pytest.mark.allow_leaks("the loop is stopped in the middle")
 def test_a_limit_of_virtual_time_ends_a_program_that_never_would() -> None:
     async def main() -> None:
         for _ in itertools.count():
@@ -172,6 +174,7 @@ def test_a_limit_of_virtual_time_ends_a_program_that_never_would() -> None:
         run_virtual(main(), limit_s=100)
 
 
+@pytest.mark.allow_leaks("its leak is what is looked at")
 def test_a_leaked_task_is_named() -> None:
     kept: list[asyncio.Task[None]] = []
 
