@@ -50,24 +50,25 @@ def test_a_stream_that_worked_and_then_broke_counts_as_a_failure() -> None:
     assert breaker.reopens_at == 6.0, "one attempt failed twice"
 
 
-def test_a_cancelled_probe_leaves_the_probe_to_another() -> None:
+def probed() -> tuple[Breaker, Permit]:
+    """A breaker that opened at 0 s, and its probe at 6 s."""
     breaker = Breaker(BreakerRules(failures=1))
     first = breaker.admit(0.0)
     assert first is not None
     first.failure(0.0)
     probe = breaker.admit(6.0)
     assert probe is not None
+    return breaker, probe
+
+
+def test_a_cancelled_probe_leaves_the_probe_to_another() -> None:
+    breaker, probe = probed()
     probe.release()
     assert breaker.admit(6.0) is not None
 
 
 def test_beside_a_probe_that_lasts_a_call_with_nothing_else_is_served() -> None:
-    breaker = Breaker(BreakerRules(failures=1))
-    first = breaker.admit(0.0)
-    assert first is not None
-    first.failure(0.0)
-    probe = breaker.admit(6.0)
-    assert probe is not None
+    breaker, _ = probed()
     other = breaker.admit(6.0, last_resort=True)
     assert other is not None
     assert not other.probe
