@@ -32,7 +32,7 @@ _SENTENCES = tuple(
     can you send me a copy / of the invoice?
     my name is anna / and i am a new customer.
     how do i get to your office / by bus?
-    could i speak with somebody / about a refund?
+    could you help me / with a refund?
     do you also repair washing machines?
     what do you charge / for a first visit?
     i would prefer something early / in the morning.
