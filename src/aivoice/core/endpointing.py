@@ -23,7 +23,12 @@ _NAMED = {"my": 4, "this": 3, "it's": 2, "i'm": 2}
 _KNOWN_CALLER = 4
 """Pauses after which a caller's own pace is trusted."""
 _PHONE_DIGITS = 10
+_LOCAL_DIGITS = 7
+_LAST_GROUP = 4
+"""Digits of a phone number without its area code, and of the group that ends one where it is written in groups."""
 _CARD_DIGITS = 15
+_GIVEN = ("phone", "card", "email", "spelling")
+"""Expectations that only something given piece by piece answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
     if text.rstrip().endswith(("…", "...", ",", "-", "—")):
         return "dangling"
     if _closes(said):
-        return "closed"
+        return "loose" if expected.kind in _GIVEN and not _declines(said) else "closed"
     if expected.kind == "yes_no" and said[0] in lexicon.CLOSERS and len(said) <= 3:
         return "closed"
     if " ".join(said).endswith(lexicon.WHOLE_ENDINGS):
@@ -100,7 +105,8 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return "dangling"
     if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
         return "closed"
-    asked = said[0] in lexicon.QUESTION_STARTS and len(said) >= _QUESTION
+    asking_for = _without_lead(said)
+    asked = (asking_for != said or said[0] in lexicon.QUESTION_STARTS) and len(asking_for) >= _QUESTION
     answers = _answers(said, expected)
     if asked or answers:
         return "open"
@@ -114,6 +120,13 @@ def _without_greeting(said: tuple[str, ...]) -> tuple[str, ...]:
     return said[max((each.count(" ") + 1 for each in found), default=0) :]
 
 
+def _without_lead(said: tuple[str, ...]) -> tuple[str, ...]:
+    """An indirect question without its lead: "are you open on Saturday" of "I was wondering whether …"."""
+    joined = " ".join(said)
+    found = next((lead for lead in lexicon.INDIRECT_QUESTIONS if joined.startswith(lead + " ")), "")
+    return said[len(found.split()) :]
+
+
 def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
     """A short answer, whole as it stands: "the morning", "my name is Ana". A clause that begins may go on."""
     joined = " ".join(said)
@@ -123,8 +136,17 @@ def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
     return expected.kind in ("question", "yes_no") and len(said) <= _SHORT_ANSWER and not begins
 
 
+def _declines(said: tuple[str, ...]) -> bool:
+    """Will not give what was asked for: "no", "never mind", "that's all"."""
+    return _refuses(said) or _ends_with_phrase(said)
+
+
 def _closes(said: tuple[str, ...]) -> bool:
-    """A farewell, a yes, a "please" at the end of a request."""
+    """A farewell, a yes, a "please" at the end of a request.
+
+    Where a number or an address was asked for, a bare "sure" is only its beginning, and "bye bye bye" is what a
+    recogniser makes of "five five five".
+    """
     short = len(said) <= _SHORT_CLOSER or said[-1] in ("please", "thanks")
     return _ends_with_phrase(said) or (said[-1] in lexicon.CLOSERS and short and " ".join(said) != "please")
 
@@ -145,6 +167,8 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
         total = _all_digits(said)
         if total >= wanted:
             return "closed" if total in (wanted, wanted + 1) else "open"
+        if expected.kind == "phone" and total >= _LOCAL_DIGITS and last.isdigit() and len(last) == _LAST_GROUP:
+            return "open" if total == wanted - 1 else "loose"
         if total >= 2:
             return "spelling"
         return None

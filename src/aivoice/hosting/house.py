@@ -145,7 +145,7 @@ async def host_business(
 def with_whisper(config: CallConfig) -> CallConfig:
     """What a call by the embedded ears is decided by. Whisper ends everything with a full stop, also what a pause cut
     off, so a statement is waited for as long as callers pause; less where Whisper is sure of its stop (ADR 0040)."""
-    return replace(config, endpointing=replace(config.endpointing, full_stops=False, loose=1_050, stated=900))
+    return replace(config, endpointing=replace(config.endpointing, full_stops=False, loose=1_300, stated=1_000))
 
 
 def _identity(business: Business, taken: Mapping[str, Hosted]) -> str:

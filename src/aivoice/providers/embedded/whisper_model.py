@@ -44,7 +44,7 @@ PHANTOMS = frozenset({"you", "thank you", "thanks for watching", "bye", "the", "
 """What Whisper says to noise; believed only when the model heard speech at all (`no_speech` below `PHANTOM_SILENT`)."""
 PHANTOM_SILENT = 0.25
 
-END_MARKS = {".": 0.88, "?": 0.92, "!": 0.92}
+END_MARKS = {".": 0.80, "?": 0.92, "!": 0.92}
 """How probable an end mark must be to be kept. Whisper ends nearly everything with one, also what a pause cut off; how
 sure it is of it tells the two apart about as well as a model of prosody does, and costs nothing (ADR 0040)."""
 
