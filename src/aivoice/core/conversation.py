@@ -10,6 +10,7 @@ from aivoice.core.barge_in import Verdict, decide, is_backchannel, is_echo, is_t
 from aivoice.core.budget import LeaseClock
 from aivoice.core.config import CallConfig
 from aivoice.core.context import History
+from aivoice.core.decided import Decided
 from aivoice.core.ears import Ears
 from aivoice.core.endpointing import expectation
 from aivoice.core.heard import resume_at
@@ -49,20 +50,6 @@ class Transferring:
     attempt: int
     target: str
     since: int
-
-
-@dataclass(slots=True)
-class Decided:
-    """The last turn decided: what it takes to reopen it. prefix: its finals without the interim it was decided on.
-
-    final_owed: it was decided on an interim; the final of that speech, which ends at `end`, may still come.
-    """
-
-    text: str = ""
-    prefix: str = ""
-    history: int = 0
-    final_owed: bool = False
-    end: int = 0
 
 
 @dataclass(slots=True)
@@ -184,6 +171,8 @@ class Conversation:
     def give_way(self, why: str, now: int) -> None:
         """The caller has the floor: an unheard reply vanishes and its turn reopens, a heard one is cut."""
         self.contest = None
+        if pause := self.decided.pause_until(self.ears.started_at, self.config.endpointing.longest * 1_000):
+            self.ears.learn_pause(pause, closed=self.decided.closed)
         reply = self.holder()
         answering = not reply.notice and bool(reply.text)
         if answering and not reply.answer_heard() and not self.toolbox.side_effect_begun(reply):
@@ -210,7 +199,12 @@ class Conversation:
         """The caller's turn is decided: it becomes history and is answered."""
         text = self.ears.text
         owed = self.ears.owed or bool(self.ears.interim)
-        self.decided = Decided(text, join(self.ears.segments), len(self.history.messages), owed, self.heard_end)
+        closed = self.ears.completeness() == "closed"
+        if closed:
+            self.ears.pauses.closed(went_on=False)
+        self.decided = Decided(
+            text, join(self.ears.segments), len(self.history.messages), owed, self.heard_end, self.ears.ended_at, closed
+        )
         self.turn += 1
         self.out.emit(c.TurnEnded(self.turn, text, why))
         marks = self._turn_marks(now)

@@ -59,10 +59,16 @@ class Ears:
     def on_started(self, event: e.SpeechStarted) -> None:
         """Voice. A pause inside a turn teaches this caller's pauses."""
         if self.text and self.ended_at and event.at > self.ended_at:
-            self.pauses.add((event.at - self.ended_at) / 1_000)
+            self.learn_pause(event.at - self.ended_at, closed=self.completeness() == "closed")
         if not self.speaking:
             self.started_at, self.started_pos = event.at, event.position
         self.speaking, self.score = True, None
+
+    def learn_pause(self, pause: int, *, closed: bool) -> None:
+        """The caller paused for so long (µs) inside a turn. closed: after words that sounded like its end."""
+        self.pauses.add(pause / 1_000)
+        if closed:
+            self.pauses.closed(went_on=True)
 
     def on_ended(self, event: e.SpeechEnded, now: int) -> None:
         """Silence; a final is owed."""

@@ -22,6 +22,8 @@ _NAMED = {"my": 4, "this": 3, "it's": 2, "i'm": 2}
 """Words of "my name is Ana", "this is Ana", "it's Ana"."""
 _KNOWN_CALLER = 4
 """Pauses after which a caller's own pace is trusted."""
+_GOES_ON = 0.2
+"""Share of whole sentences gone on from, beyond which a caller's whole sentences are no ends either."""
 _PHONE_DIGITS = 10
 _LOCAL_DIGITS = 7
 _LAST_GROUP = 4
@@ -223,11 +225,13 @@ class PauseModel:
     """This caller's mid-turn pauses: an exponentially weighted mean and mean deviation, in ms.
 
     The same estimator as TCP's round-trip time (RFC 6298, gains 1/8 and 1/4), started from nothing.
+    goes_on: share of the sentences that sounded closed and were gone on from, of about the last eight.
     """
 
     mean: float = 0.0
     deviation: float = 0.0
     seen: int = 0
+    goes_on: float = 0.0
 
     def add(self, pause_ms: float) -> None:
         """The caller paused for `pause_ms` and went on with the same turn."""
@@ -238,6 +242,14 @@ class PauseModel:
             self.deviation += (abs(pause_ms - self.mean) - self.deviation) / 4
             self.mean += (pause_ms - self.mean) / 8
         self.seen += 1
+
+    def closed(self, *, went_on: bool) -> None:
+        """A sentence that sounded closed was the end of a turn, or was not."""
+        self.goes_on += (went_on - self.goes_on) / 8
+
+    def patience(self) -> float:
+        """How long a caller is waited for whose whole sentences often go on, in ms; 0 for all others."""
+        return self.mean + 2 * self.deviation if self.seen >= 2 and self.goes_on > _GOES_ON else 0.0
 
     def typical(self) -> float:
         """A pause this caller seldom exceeds; 0 while nothing is known."""
@@ -265,8 +277,8 @@ def wait_ms(kind: Completeness, pauses: PauseModel, settings: Endpointing, score
         "dangling": settings.dangling,
         "spelling": settings.spelling,
     }[kind]
-    if kind != "closed":
-        base = max(base, min(int(pauses.typical()), settings.longest))
+    own = pauses.patience() if kind == "closed" else pauses.typical()
+    base = max(base, min(int(own), settings.longest))
     if score is not None:
         if score < 0.3:
             base = max(base, settings.open)

@@ -15,7 +15,8 @@ from aivoice.core.budget import LeaseClock
 from aivoice.core.clauses import ClauseSplitter
 from aivoice.core.config import CallConfig, Clauses, Endpointing, Lease
 from aivoice.core.context import History
-from aivoice.core.conversation import Contest, Conversation, Decided, Transferring
+from aivoice.core.conversation import Contest, Conversation, Transferring
+from aivoice.core.decided import Decided
 from aivoice.core.ears import Ears
 from aivoice.core.endpointing import Expectation, PauseModel
 from aivoice.core.mouth import Mouth
@@ -26,7 +27,7 @@ from aivoice.core.state import ConversationState
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.waterfall import Marks
 
-VERSION = 1
+VERSION = 2
 Json = Any
 """None, bool, int, float, str, or lists and str-keyed dicts of them."""
 

@@ -41,6 +41,17 @@ class TestTurn:
             "I'd like to book a cleaning for next tuesday please thank you"
         ]
 
+    def test_a_caller_who_goes_on_after_whole_sentences_is_waited_for_there_too(self) -> None:
+        toy = call()
+        for times in range(4):
+            toy.voice("how much is that?")
+            made_at_once = toy.said(c.TurnEnded)[-1].why.startswith("closed text, 0 ms")
+            assert made_at_once == (times < 3)
+            toy.pass_time(500)
+            toy.voice("for two people?")
+            toy.pass_time(12_000)
+            assert toy.said(c.TurnEnded)[-1].text.endswith("how much is that? for two people?")
+
     def test_words_that_never_become_final_are_taken_as_they_are(self) -> None:
         toy = call()
         toy.voice("what are your opening hours?", final=False)

@@ -10,6 +10,7 @@ from aivoice.core.barge_in import decide, is_backchannel, is_echo, is_tail_of_ec
 from aivoice.core.clauses import ClauseSplitter, ends_sentence
 from aivoice.core.config import Clauses, Endpointing, Target
 from aivoice.core.context import History
+from aivoice.core.decided import Decided
 from aivoice.core.endpointing import Expectation, PauseModel, classify, expectation, wait_ms
 from aivoice.core.heard import cut, mark, resume_at
 from aivoice.core.intents import is_emergency, wanted_target, wants_person
@@ -187,6 +188,22 @@ class TestEndpointing:
         assert wait_ms("open", slow, Endpointing()) > 800
         slow.add(100_000)
         assert wait_ms("open", slow, Endpointing()) <= Endpointing().longest
+
+    def test_a_caller_whose_whole_sentences_go_on_is_waited_for_after_them_too(self) -> None:
+        caller, settings = PauseModel(), Endpointing()
+        for _ in range(3):
+            caller.add(700)
+            caller.closed(went_on=True)
+        assert 700 < wait_ms("closed", caller, settings) <= settings.longest
+        for _ in range(4):
+            caller.closed(went_on=False)
+        assert wait_ms("closed", caller, settings) == settings.closed
+
+    def test_a_turn_ended_inside_a_pause_tells_how_long_it_was(self) -> None:
+        decided = Decided("how much is it", silent_from=1_000)
+        assert decided.pause_until(500, 1_300) == 0
+        assert decided.pause_until(1_700, 1_300) == 700
+        assert decided.pause_until(2_400, 1_300) == 0
 
 
 class TestBargeIn:
