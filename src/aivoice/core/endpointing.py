@@ -29,7 +29,9 @@ _LOCAL_DIGITS = 7
 _LAST_GROUP = 4
 """Digits of a phone number without its area code, and of the group that ends one where it is written in groups."""
 _CARD_DIGITS = 15
-_GIVEN = ("phone", "card", "email", "spelling")
+_ADDRESS_PART = 4
+"""Words within which a "dot" or an "underscore" makes the end of a text a part of an address."""
+GIVEN = ("phone", "card", "email", "spelling")
 """Expectations that only something given piece by piece answers."""
 
 
@@ -92,7 +94,7 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
     if text.rstrip().endswith(("…", "...", ",", "-", "—")):
         return "dangling"
     if _closes(said):
-        return "loose" if expected.kind in _GIVEN and not _declines(said) else "closed"
+        return "loose" if expected.kind in GIVEN and not _declines(said) else "closed"
     if expected.kind == "yes_no" and said[0] in lexicon.CLOSERS and len(said) <= 3:
         return "closed"
     if " ".join(said).endswith(lexicon.WHOLE_ENDINGS):
@@ -107,8 +109,7 @@ def classify(text: str, expected: Expectation = NOTHING, *, full_stops: bool = T
         return "dangling"
     if text.rstrip().endswith(("?", "!", ".") if full_stops else ("?", "!")):
         return "closed"
-    asking_for = _without_lead(said)
-    asked = (asking_for != said or said[0] in lexicon.QUESTION_STARTS) and len(asking_for) >= _QUESTION
+    asked = said[0] in lexicon.QUESTION_STARTS and len(said) >= _QUESTION
     answers = _answers(said, expected)
     if asked or answers:
         return "open"
@@ -120,13 +121,6 @@ def _without_greeting(said: tuple[str, ...]) -> tuple[str, ...]:
     joined = " ".join(said)
     found = [each for each in lexicon.GREETINGS if joined == each or joined.startswith(each + " ")]
     return said[max((each.count(" ") + 1 for each in found), default=0) :]
-
-
-def _without_lead(said: tuple[str, ...]) -> tuple[str, ...]:
-    """An indirect question without its lead: "are you open on Saturday" of "I was wondering whether …"."""
-    joined = " ".join(said)
-    found = next((lead for lead in lexicon.INDIRECT_QUESTIONS if joined.startswith(lead + " ")), "")
-    return said[len(found.split()) :]
 
 
 def _answers(said: tuple[str, ...], expected: Expectation) -> bool:
@@ -181,6 +175,10 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
             return "open"
         if expected.kind == "email" and not _refuses(said):
             return "spelling"
+    if not domain and "underscore" in said[-_ADDRESS_PART:]:
+        return "spelling"
+    if not domain and "dot" in said[-_ADDRESS_PART:] and (giving or said[0] in ("it's", "its", "that's")):
+        return "spelling"
     if expected.kind == "spelling" and not _refuses(said):
         return "spelling" if len(said) <= 1 or len(said[-1]) == 1 else "open"
     if digits >= 3 or (digits and giving):

@@ -69,12 +69,6 @@ BEGINNINGS = frozenset(
     }
 )  # fmt: skip
 """Whole texts that are the beginning of a request, however finished their last word sounds."""
-INDIRECT_QUESTIONS = (
-    "i wanted to ask if", "i wanted to ask whether", "i wanted to know if",
-    "i wanted to know whether", "i was wondering if", "i was wondering whether", "i would like to know if",
-    "i would like to know whether", "i'd like to know if", "i'd like to know whether",
-)  # fmt: skip
-"""Leads of questions that are not worded as one; what follows is as whole as the question itself would be."""
 CLAUSE_STARTS = frozenset(
     {
         "because", "he", "i", "i'd", "i'll", "i'm", "i've", "if", "it", "it's", "my", "our", "she", "so", "that",

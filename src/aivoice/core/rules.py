@@ -14,6 +14,7 @@ from aivoice.core import commands as c
 from aivoice.core import rules_sound as sound
 from aivoice.core.barge_in import is_listening
 from aivoice.core.conversation import Conversation
+from aivoice.core.endpointing import GIVEN
 from aivoice.core.intents import is_emergency
 from aivoice.core.reply import Reply
 from aivoice.core.rules_sound import MS, NOW
@@ -165,7 +166,10 @@ def _wordless(talk: Conversation) -> int | None:
     ears = talk.ears
     if not talk.may_decide() or ears.text or not (ears.owed or ears.voiced):
         return None
-    return ears.final_deadline() if ears.owed else NOW
+    if ears.owed:
+        return ears.final_deadline()
+    # Where a number was asked for, a piece of it was not understood, and the next may be coming.
+    return ears.ended_at + talk.config.endpointing.longest * MS if ears.expected.kind in GIVEN else NOW
 
 
 def _forget_wordless(talk: Conversation, now: int) -> None:

@@ -157,6 +157,14 @@ class TestTurn:
         toy.voice("", ms=1_200)
         assert toy.said(c.Play)[-1].cached == "apology.hearing"
 
+    def test_a_piece_of_a_number_that_was_not_understood_is_not_asked_about_in_the_middle(self) -> None:
+        toy = answered(call(), "i would like to leave a message please", "What is the best phone number to reach you?")
+        toy.pass_time(6_000)
+        toy.voice("", ms=900)
+        assert toy.said(c.Play)[-1].cached != "apology.hearing"
+        toy.pass_time(1_300)
+        assert toy.said(c.Play)[-1].cached == "apology.hearing"
+
     def test_the_end_of_turn_score_lengthens_a_wait(self) -> None:
         toy = call()
         toy.voice("what are your opening hours?", final=False)

@@ -90,10 +90,12 @@ class TestEndpointing:
             ("where are you", "open"),
             ("call me back if you can", "open"),
             ("yes it is", "open"),
-            ("i was wondering whether you are open on saturday", "open"),
-            ("Hi, I'd like to know if you take new patients", "open"),
-            ("i was wondering whether saturday works", "loose"),
             ("i was wondering if", "dangling"),
+            ("It's Maria underscore Lopez.", "spelling"),
+            ("It's Anna dot Miller.", "spelling"),
+            ("My mail is Anna dot Miller.", "spelling"),
+            ("I have a black dot on it.", "closed"),
+            ("It's Anna dot Miller at mail dot org.", "open"),
         ],
     )
     def test_how_finished_it_sounds(self, text: str, kind: str) -> None:
