@@ -175,9 +175,7 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
             return "open"
         if expected.kind == "email" and not _refuses(said):
             return "spelling"
-    if not domain and "underscore" in said[-_ADDRESS_PART:]:
-        return "spelling"
-    if not domain and "dot" in said[-_ADDRESS_PART:] and (giving or said[0] in ("it's", "its", "that's")):
+    if not domain and _in_address(said, giving=giving):
         return "spelling"
     if expected.kind == "spelling" and not _refuses(said):
         return "spelling" if len(said) <= 1 or len(said[-1]) == 1 else "open"
@@ -190,6 +188,12 @@ def _spelling(said: tuple[str, ...], expected: Expectation) -> Completeness | No
         else:
             break
     return "spelling" if letters >= 2 or (letters and giving) else None
+
+
+def _in_address(said: tuple[str, ...], *, giving: bool) -> bool:
+    """The last words are a part of an address: a "dot" on a tooth is none."""
+    part = set(said[-_ADDRESS_PART:])
+    return "underscore" in part or ("dot" in part and (giving or said[0] in ("it's", "its", "that's")))
 
 
 def _refuses(said: tuple[str, ...]) -> bool:
