@@ -126,6 +126,12 @@ class Conversation:
         reply = self.mouth.reply
         return reply if reply is not None and reply.speculative else None
 
+    def drop_guess(self, why: str) -> None:
+        """A reply begun on a guess, if there is one, was made for what is no longer so."""
+        guess = self.speculated()
+        if guess is not None:
+            self.mouth.discard(guess, why)
+
     # ------------------------------------------------------------ the floor
 
     def open_contest(self, now: int, words_at: int = 0) -> None:

@@ -191,9 +191,7 @@ def _stale_guess(talk: Conversation) -> int | None:
 
 
 def _drop_guess(talk: Conversation, now: int) -> None:
-    guess = talk.speculated()
-    assert guess is not None
-    talk.mouth.discard(guess, "the words changed")
+    talk.drop_guess("the words changed")
 
 
 def _guess(talk: Conversation) -> int | None:

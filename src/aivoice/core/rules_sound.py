@@ -50,9 +50,7 @@ def continuer(talk: Conversation) -> int | None:
 
 def say_continuer(talk: Conversation, now: int) -> None:
     talk.continued = True
-    guess = talk.speculated()
-    if guess is not None:
-        talk.mouth.discard(guess, "the caller is spelling")
+    talk.drop_guess("the caller is spelling")
     talk.mouth.notice(talk.turn, ("filler" if talk.ears.stale() else "continuer",), now)
 
 

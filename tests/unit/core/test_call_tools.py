@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.core.playing import TOOLS, answered, call, heard, kinds
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
-from aivoice.core.config import CallConfig, Emergency, Lease, Speculation, Target
+from aivoice.core.config import CallConfig, Emergency, Endpointing, Lease, Speculation, Target
 from aivoice.core.prompt import Passage
 
 
@@ -83,6 +85,25 @@ class TestTools:
         told = toy.of(c.Generate)
         assert told, "the result is told once nobody speaks"
         assert '{"ok":true}' in [message.text for message in told[-1].request.messages]
+
+    def test_a_reply_guessed_before_the_result_came_is_made_again_with_it(self) -> None:
+        toy = call(replace(TOOLS, speculation=Speculation(), endpointing=Endpointing(closed=900)))
+        toy.voice("book it for monday, yes please")
+        toy.pass_time(900)
+        toy.generate("I am booking that for you now. ", tools=(("t1", "book", "{}"),))
+        toy.synthesise()
+        toy.pass_time(700)
+        run = next(run for run in toy.of(c.RunTool) if run.side_effects)
+        toy.voice("wait, one more thing is that all right?")
+        toy.pass_time(300)
+        guess = toy.of(c.Generate)[-1]
+        assert guess.speculative
+        toy.open.pop(run.attempt)
+        toy.feed(e.ToolEnded(run.turn, run.attempt, "ok", '{"ok":true}'))
+        toy.pass_time(900)
+        assert guess.attempt not in toy.open
+        told = toy.of(c.Generate)[-1].request.messages
+        assert '{"ok":true}' in [message.text for message in told]
 
     def test_a_booking_begun_before_anything_was_heard_keeps_the_turn(self) -> None:
         toy = call(TOOLS)
