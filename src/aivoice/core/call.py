@@ -258,9 +258,8 @@ class Call:
                 if run is not None and not told:
                     first = talk.toolbox.runs.get(run.key, run)  # asked for twice, run once: both are told
                     changed = [talk.history.replace_tool_result(each.message()) for each in (first, run)]
-                    if any(changed):
-                        talk.untold.append(run)
-                        talk.drop_guess("a tool's result came")
+                    talk.untold.extend([run] if any(changed) else [])
+                    talk.drop_guess("a tool's result came")
 
 
 def _may_contest(talk: Conversation) -> bool:

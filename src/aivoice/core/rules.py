@@ -134,7 +134,8 @@ def _emergency(talk: Conversation) -> int | None:
     reply = talk.committed()
     if not talk.up or (reply is not None and reply.firm) or not is_emergency(talk.ears.text, phrases):
         return None
-    return NOW
+    contest = talk.contest  # what was heard of the reply is known in a moment, and is history
+    return contest.at + _PLACE_WAIT if contest is not None and not contest.placed else NOW
 
 
 def _answer_emergency(talk: Conversation, now: int) -> None:

@@ -255,6 +255,15 @@ class TestEndings:
         toy.voice("there is a gas leak")
         assert toy.said(c.Play)[-1].cached == "emergency"
 
+    def test_what_was_heard_before_an_emergency_stays_in_history(self) -> None:
+        toy = answered(call(CallConfig(emergency=Emergency(("gas leak",), "office"))))
+        toy.pass_time(350)
+        toy.feed(e.Heard("interim", "there is a gas leak here", toy.position, toy.position))
+        toy.pass_time(100)
+        assert toy.said(c.Play)[-1].cached == "emergency"
+        heard_of_it = heard(toy)[-1]
+        assert heard_of_it[0] == "interrupted" and heard_of_it[1]
+
     def test_a_denied_emergency_is_none(self) -> None:
         toy = call(CallConfig(emergency=Emergency(("gas leak",), "office"), speculation=Speculation(enabled=False)))
         toy.voice("no it's not a gas leak thank you")
