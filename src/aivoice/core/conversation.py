@@ -201,9 +201,13 @@ class Conversation:
 
     # ------------------------------------------------------------ turns
 
+    def said(self) -> str:
+        """The caller's words that were no turn yet."""
+        return self.decided.new_in(self.ears.text)
+
     def end_turn(self, why: str, now: int) -> None:
         """The caller's turn is decided: it becomes history and is answered."""
-        text = self.ears.text
+        text = self.said()
         owed = self.ears.owed or bool(self.ears.interim)
         closed = self.ears.completeness() == "closed"
         if closed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aivoice.core.text import without_start
+
 
 @dataclass(slots=True)
 class Decided:
@@ -20,6 +22,11 @@ class Decided:
     end: int = 0
     silent_from: int = 0
     closed: bool = False
+
+    def new_in(self, text: str) -> str:
+        """Of the words heard since, those that are not this turn's own: a recogniser that owes its final shows them
+        again at the start of its interims."""
+        return without_start(text, self.text[len(self.prefix) :]) if self.final_owed else text
 
     def pause_until(self, started_at: int, longest: int) -> int:
         """The pause inside which this turn was ended, if the caller speaks again at `started_at`; 0: it was its end.

@@ -188,7 +188,7 @@ def _forget_wordless(talk: Conversation, now: int) -> None:
 
 def _stale_guess(talk: Conversation) -> int | None:
     guess = talk.speculated()
-    return NOW if guess is not None and not same(guess.text, talk.ears.text) else None
+    return NOW if guess is not None and not same(guess.text, talk.said()) else None
 
 
 def _drop_guess(talk: Conversation, now: int) -> None:
@@ -214,9 +214,7 @@ def _guess(talk: Conversation) -> int | None:
 def _begin_guess(talk: Conversation, now: int) -> None:
     talk.speculations += 1
     talk.eager = False
-    talk.mouth.answer(
-        talk.turn + 1, talk.ears.text, now, speculative=True, marks=Marks(talk.turn + 1, talk.ears.ended_at)
-    )
+    talk.mouth.answer(talk.turn + 1, talk.said(), now, speculative=True, marks=Marks(talk.turn + 1, talk.ears.ended_at))
 
 
 # ---------------------------------------------------------------- the agent's reply

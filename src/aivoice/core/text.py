@@ -67,6 +67,15 @@ def join(parts: list[str]) -> str:
     return " ".join(part.strip() for part in parts if part.strip())
 
 
+def without_start(text: str, known: str) -> str:
+    """What `text` says after the words of `known`, where it begins with them; else the whole `text`."""
+    tokens = text.split()
+    for count in range(1, len(tokens)):
+        if same(" ".join(tokens[:count]), known):
+            return " ".join(tokens[count:])
+    return text
+
+
 def contains(haystack: tuple[str, ...], needle: tuple[str, ...]) -> int:
     """Index of the first occurrence of the word sequence `needle`, or -1."""
     if not needle:

@@ -16,7 +16,7 @@ from aivoice.core.heard import cut, mark, resume_at
 from aivoice.core.intents import is_emergency, wanted_target, wants_person
 from aivoice.core.prompt import Message, ToolCall
 from aivoice.core.state import ConversationState
-from aivoice.core.text import contains, same
+from aivoice.core.text import contains, same, without_start
 from aivoice.core.turn import phase
 
 WORDS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=60)
@@ -45,6 +45,11 @@ class TestText:
         assert same(text, f"  {text}  ")
         if text.isascii():
             assert same(text, text.upper())
+
+    def test_what_is_said_after_known_words(self) -> None:
+        assert without_start("At five, please. And a bill.", "at 5 please") == "And a bill."
+        assert without_start("at six please", "at five") == "at six please"
+        assert without_start("at five", "at five") == "at five"
 
     def test_contains(self) -> None:
         assert contains(("a", "b", "c"), ("b", "c")) == 1
