@@ -267,10 +267,10 @@ class TestEndings:
     def test_words_of_a_decided_turn_are_not_said_again_by_an_emergency(self) -> None:
         toy = call(CallConfig(emergency=Emergency(("gas leak",), "office")))
         toy.voice("what are your opening hours?", final=False)
-        toy.pass_time(1_200)
+        toy.pass_time(300)
         toy.generate("We open at nine. ")
         toy.synthesise()
-        toy.pass_time(500)
+        toy.pass_time(1_500)
         toy.feed(e.Heard("interim", "what are your opening hours? there is a gas leak", 0, toy.position + 8_000))
         toy.pass_time(100)
         assert [turn.text for turn in toy.said(c.TurnEnded)] == ["what are your opening hours?", "there is a gas leak"]
