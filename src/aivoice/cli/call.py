@@ -21,6 +21,7 @@ from aivoice.api.hub import CallHub
 from aivoice.api.serving import serve_http
 from aivoice.audio.frames import FRAME_BYTES
 from aivoice.audio.wav import frames_of, iter_wav
+from aivoice.business.load import load_business
 from aivoice.cli.live import LiveCall, legend
 from aivoice.cli.output import console, make_folder, print_json
 from aivoice.cli.running import run
@@ -54,6 +55,7 @@ class Outcome:
 def call_command(business: Path | None, *, audio: Path | None, script: Path | None, out: Path, as_json: bool) -> None:
     """Status 0 when the call took place; its files are in ``out/<call id>/``."""
     path = business or example_files()[0]
+    load_business(path)  # what is wrong with it is told before what is wrong with the caller
     frames = None if audio is None else _frames(audio)
     spoken = None if audio is not None else load_script(script or path.parent / SCRIPT)
     make_folder(out)

@@ -47,7 +47,6 @@ def journal(tmp_path: Path) -> Path:
     return path
 
 
-SCRIPT = str(ROOT / "examples" / "northside-dental" / "caller.yaml")
 MISTAKES = {
     "unknown command": (["repay"], "No such command 'repay'"),
     "missing argument": (["replay"], "Missing argument"),
@@ -57,7 +56,7 @@ MISTAKES = {
     "not a journal": (["replay", str(ROOT / "Makefile")], "not a journal"),
     "a folder as journal": (["replay", str(ROOT)], "directory"),
     "no such business": (["check", "nothing.yaml"], "nothing.yaml: this does not exist"),
-    "call with no such business": (["call", "nothing.yaml", "--script", SCRIPT], "does not exist"),
+    "call with no such business": (["call", "nothing.yaml"], "nothing.yaml: this does not exist"),
     "serve with no such business": (["serve", "nothing.yaml"], "does not exist"),
     "no such recording": (["call", "--audio", "nothing.wav"], "nothing.wav"),
     "not a recording": (["call", "--audio", str(ROOT / "Makefile")], "Makefile"),
