@@ -61,6 +61,7 @@ class AgentSide:
                 clip.queued = False
                 if clip.entry is not None:
                     clip.entry.until_ms = self.ledger.now_ms
+                    self.ledger.show(clip.entry)
 
     def _sound(self, clip: _Clip) -> None:
         """The clip begins to sound: its text joins the reply's."""

@@ -90,6 +90,7 @@ class Picture:
 
 @given(records, st.integers(0, 40))
 @example([(0, e.Heard("interim", "yes", 0, 0)), (0, e.SpeechEnded(0, 0))], 2)
+@example([(0, e.PlayoutStarted(0, 0)), (0, e.PlayoutFinished(0, 0))], 2)
 @settings(max_examples=150, deadline=None)
 def test_a_latecomer_sees_what_an_early_reader_sees(stream: list[tuple[int, Item]], joined: int) -> None:
     view, early, late = LiveView({"greeting": GREETING}), Picture(), Picture()
