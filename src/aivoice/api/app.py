@@ -17,7 +17,8 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from aivoice.api.desk import CallDesk, CallInfo, NoSuchCallError
-from aivoice.api.problems import Handler, Problem, problems
+from aivoice.api.problem import Problem
+from aivoice.api.problems import Handler, problems, response
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +89,12 @@ async def _secure(request: web.Request, handler: Handler) -> web.StreamResponse:
     hosts = request.app[HOSTS]
     name = (request.host or "").rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     if hosts and name not in hosts:
-        return Problem(421, "This server does not answer to that name.", code="wrong_host").response(request.path)
-    response = await handler(request)
-    if not response.prepared:
+        return response(Problem(421, "This server does not answer to that name.", code="wrong_host"), request.path)
+    answer = await handler(request)
+    if not answer.prepared:
         for key, value in _HEADERS.items():
-            response.headers.setdefault(key, value)
-    return response
+            answer.headers.setdefault(key, value)
+    return answer
 
 
 # ---------------------------------------------------------------- calls
@@ -164,21 +165,21 @@ async def _events(request: web.Request) -> web.StreamResponse:
         return web.Response(status=204)
     if hub.full:
         raise Problem(503, "Too many readers of this call; close a page.", code="too_many_readers")
-    response = web.StreamResponse(headers={**_HEADERS, "X-Accel-Buffering": "no", "Cache-Control": "no-store"})
-    response.content_type = "text/event-stream"
-    await response.prepare(request)
+    answer = web.StreamResponse(headers={**_HEADERS, "X-Accel-Buffering": "no", "Cache-Control": "no-store"})
+    answer.content_type = "text/event-stream"
+    await answer.prepare(request)
     number = 0
     stream = hub.read(HEARTBEAT_S)
     try:
         async for changes in stream:
             number += 1
             line = f"id: {number}\ndata: {json.dumps(changes, ensure_ascii=False)}\n\n" if changes else ": here\n\n"
-            await response.write(line.encode(errors="backslashreplace"))
+            await answer.write(line.encode(errors="backslashreplace"))
     except ConnectionResetError:
         pass  # the reader has gone; the call goes on
     finally:
         await stream.aclose()
-    return response
+    return answer
 
 
 async def _file(request: web.Request) -> web.StreamResponse:

@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
 
+from aivoice.api.problem import CONTENT_TYPE, Problem
 from aivoice.errors import CapacityError, VoiceError
 
 log = logging.getLogger(__name__)
 
-CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Problem(Exception):
-    """An answer that is an error. detail: one sentence for a person: what is wrong and what to do."""
-
-    def __init__(
-        self, status: int, detail: str, *, code: str, title: str = "", headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.code = code
-        self.title = title or HTTPStatus(status).phrase
-        self.headers = dict(headers or {})
-
-    def response(self, instance: str) -> web.Response:
-        """instance: the path that was asked for."""
-        body = {
-            "type": f"urn:aivoice:problem:{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "instance": instance,
-            "code": self.code,
-        }
-        return web.Response(
-            status=self.status, text=json.dumps(body) + "\n", content_type=CONTENT_TYPE, headers=self.headers
-        )
+def response(problem: Problem, instance: str) -> web.Response:
+    """instance: the path that was asked for."""
+    text = json.dumps(problem.body(instance)) + "\n"
+    return web.Response(status=problem.status, text=text, content_type=CONTENT_TYPE, headers=problem.headers)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -81,11 +59,11 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        return problem_of(error).response(request.path)
+        return response(problem_of(error), request.path)
     except ConnectionResetError:
         raise  # the client is gone: nobody is left to tell
     except Exception as error:  # the last line of defence: the client gets an answer, the log the place
         problem = problem_of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, (Problem, VoiceError)):
             log.exception("%s %s failed", request.method, request.path)
-        return problem.response(request.path)
+        return response(problem, request.path)
