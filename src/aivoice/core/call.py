@@ -144,7 +144,10 @@ class Call:
                 talk.out.emit(c.Listen(event.leg))
             case e.MediaUp() if not talk.up:
                 talk.up, talk.idle_since = True, now
-                talk.mouth.notice(0, ("greeting",), now)
+                if talk.config.announcement:
+                    talk.close(talk.config.announcement, "announced", now)
+                else:
+                    talk.mouth.notice(0, ("greeting",), now)
             case e.HungUp():
                 talk.finish(event.reason)
             case e.TransferState() if talk.transferring and talk.transferring.attempt == event.attempt:

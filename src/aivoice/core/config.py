@@ -160,6 +160,7 @@ class CallConfig:
     tts_streams_text: clauses may be pushed word by word. max_call: the call ends politely at this age.
     goodbye_wait: the line closes then even if the goodbye was not heard to its end.
     patience: after so many failed turns in a row the call is handed over or ended politely.
+    announcement: key of a clip; the call then says only this, listens to nothing, and ends ("": a conversation).
     """
 
     system: str = ""
@@ -183,6 +184,7 @@ class CallConfig:
     transfer_wait: int = 30_000
     goodbye_wait: int = 15_000
     patience: int = 3
+    announcement: str = ""
 
     def clip_text(self, key: str) -> str:
         """Words of a ready-made clip."""

@@ -201,6 +201,34 @@ def _resolve(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
+class AppendFile(Protocol):
+    """A file that only grows. Used by the writer's thread."""
+
+    def write(self, data: bytes) -> None:
+        """All of it, or OSError."""
+        ...
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class PlainFile:
+    """`AppendFile` as it is: a new or emptied file at `path`. Raises DiskError when it cannot be created."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = create_file(path, b"")
+
+    def write(self, data: bytes) -> None:
+        write_all(self._descriptor, data)
+
+    def sync(self) -> None:
+        sync_file(self._descriptor)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
 def create_file(path: Path, first: bytes, access: int = os.O_WRONLY) -> int:
     """The descriptor of a new or emptied file that begins with `first`, its offset behind it. Only its owner may read.
 

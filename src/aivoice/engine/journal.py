@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -32,7 +31,7 @@ from aivoice.core.config import CallConfig
 from aivoice.core.events import Event
 from aivoice.core.prompt import GenerationRequest
 from aivoice.engine.codec import EVENTS, encode
-from aivoice.engine.disk import DiskWriter, create_file, shared_writer, sync_file, write_all
+from aivoice.engine.disk import AppendFile, DiskError, DiskWriter, PlainFile, shared_writer
 from aivoice.engine.release import HERE
 
 VERSION: Final = 1
@@ -180,9 +179,18 @@ class MemoryJournal:
 
 
 class FileJournal:
-    """A journal streamed to `path` (its folder must exist). Raises DiskError when it cannot be created."""
+    """A journal streamed to `path` (its folder must exist), or to `file` where it is given. Raises DiskError when it
+    cannot be created."""
 
-    def __init__(self, path: Path, call_id: str, config: CallConfig, writer: DiskWriter | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        call_id: str,
+        config: CallConfig,
+        writer: DiskWriter | None = None,
+        *,
+        file: AppendFile | None = None,
+    ) -> None:
         self.label = str(path)
         self._encoder = Encoder()
         self._lock = threading.Lock()
@@ -190,7 +198,12 @@ class FileJournal:
         self._lost = 0
         self._closed = False
         self._writer = writer or shared_writer()
-        self._file = create_file(path, self._encoder.header(call_id, config).encode())
+        self._file = file or PlainFile(path)
+        try:
+            self._file.write(self._encoder.header(call_id, config).encode())
+        except OSError as error:
+            self._file.close()
+            raise DiskError.of(self.label, error, "choose another folder with --out") from None
         self._writer.add(self)
 
     def event(self, at_us: int, event: Event) -> None:
@@ -239,11 +252,11 @@ class FileJournal:
         for record in batch:
             lines.extend(self._encoder.lines(record))
         # Half a surrogate pair, which a model may send, becomes the JSON escape of itself.
-        write_all(self._file, "".join(lines).encode(errors="backslashreplace"))
+        self._file.write("".join(lines).encode(errors="backslashreplace"))
         return True
 
     def sync(self) -> None:
-        sync_file(self._file)
+        self._file.sync()
 
     def shut(self) -> None:
-        os.close(self._file)
+        self._file.close()

@@ -14,7 +14,7 @@ from aivoice.core import events as e
 from aivoice.core.config import CallConfig
 from aivoice.core.toolbox import canonical_arguments
 from aivoice.engine.attempts import report_attempts
-from aivoice.engine.ports import Retriever, ToolOutcome, ToolRunner, TransferDesk
+from aivoice.engine.ports import Credit, Retriever, ToolOutcome, ToolRunner, TransferDesk
 from aivoice.engine.scope import Scope
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import (
@@ -51,13 +51,14 @@ class Operations:
         tools: ToolRunner | None,
         retriever: Retriever | None,
         transfers: TransferDesk | None,
+        credit: Credit | None,
         scope: Scope,
         effects: Scope,
         feed: Callable[[e.Event], None],
         config: CallConfig,
     ) -> None:
         self._call_id, self._llm = call_id, llm
-        self._tools, self._retriever, self._transfers = tools, retriever, transfers
+        self._tools, self._retriever, self._transfers, self._credit = tools, retriever, transfers, credit
         self._scope, self._effects, self._feed, self._config = scope, effects, feed, config
         self._running = Scope(f"tools:{call_id}", lambda key, error: None)  # their failures are told as outcomes
 
@@ -74,7 +75,7 @@ class Operations:
             case c.Transfer():
                 self._scope.spawn(command.attempt, self._transfer(command))
             case c.RenewLease():
-                self._feed(e.LeaseGranted(command.attempt, command.seconds))
+                self._scope.spawn(command.attempt, self._renew(command))
             case _:
                 pass
 
@@ -160,6 +161,18 @@ class Operations:
             self._feed(e.TransferState(command.turn, command.attempt, "failed", type(error).__name__))
             return
         self._feed(e.TransferState(command.turn, command.attempt, "connected" if connected else "failed"))
+
+    async def _renew(self, command: c.RenewLease) -> None:
+        seconds, reason = command.seconds, ""  # where nobody keeps accounts: as much as is asked for
+        if self._credit is not None:
+            try:
+                seconds, reason = await self._credit.renew(), "credit"
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - what nobody grants is not granted; the caller hears a goodbye
+                seconds, reason = 0, type(error).__name__
+        granted = e.LeaseGranted(command.attempt, seconds) if seconds > 0 else e.LeaseRefused(command.attempt, reason)
+        self._feed(granted)
 
 
 def _object(text: str) -> dict[str, Any]:

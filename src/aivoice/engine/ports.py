@@ -46,6 +46,15 @@ class ToolRunner(Protocol):
         ...
 
 
+class Credit(Protocol):
+    """What pays for the running call (`core.config.Lease`)."""
+
+    async def renew(self) -> int:
+        """Seconds that the call may go on beyond those granted before, which begin with its answer; 0: none is left.
+        Asked one at a time; an exception counts as 0."""
+        ...
+
+
 class Retriever(Protocol):
     async def search(self, query: str, k: int = 4) -> tuple[Passage, ...]: ...
 

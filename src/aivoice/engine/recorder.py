@@ -10,8 +10,6 @@ frame. Overflow policy: beyond `QUEUE_FRAMES` waiting for the disk the newest au
 
 from __future__ import annotations
 
-import os
-import struct
 import threading
 from pathlib import Path
 from typing import Final, Literal
@@ -19,7 +17,8 @@ from typing import Final, Literal
 import numpy as np
 
 from aivoice.audio.frames import SAMPLE_RATE
-from aivoice.engine.disk import DiskWriter, create_file, shared_writer, sync_file
+from aivoice.engine.disk import DiskWriter, shared_writer
+from aivoice.engine.samples import SampleFile, WavFile
 
 Channel = Literal["caller", "agent"]
 
@@ -27,36 +26,23 @@ QUEUE_FRAMES = 1_500
 """Writes that may wait for the disk: 15 s of both channels in 20 ms frames, 1 MB."""
 LONGEST_SAMPLES = 12 * 3_600 * SAMPLE_RATE
 """Positions past twelve hours are a mistake, not a call: such audio is dropped and counted."""
-_HEADER_BYTES: Final = 44
-_BYTES: Final = 4
-"""Of one sample of both channels."""
 _SPAN_SAMPLES: Final = 2 * SAMPLE_RATE
 """Most that one block in memory covers: audio further apart is written in several."""
 
 
-def wav_header(samples: int) -> bytes:
-    """The 44 bytes of a 16 kHz stereo s16le WAV of `samples` samples (Microsoft's RIFF WAVE, PCM format 1)."""
-    data = samples * _BYTES
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF", 36 + data, b"WAVE", b"fmt ", 16, 1, 2, SAMPLE_RATE, SAMPLE_RATE * _BYTES, _BYTES, 16, b"data", data,
-    )  # fmt: skip
-
-
 class Recorder:
-    """Records to `path` (its folder must exist). Raises DiskError when it cannot be created; later failures of the disk
-    end the recording, never the call, and are raised by `aclose`."""
+    """Records to `path` (its folder must exist), or to `file` where it is given. Raises DiskError when it cannot be
+    created; later failures of the disk end the recording, never the call, and are raised by `aclose`."""
 
-    def __init__(self, path: Path, writer: DiskWriter | None = None) -> None:
+    def __init__(self, path: Path, writer: DiskWriter | None = None, *, file: SampleFile | None = None) -> None:
         self.label = str(path)
         self.dropped = 0
         self._lock = threading.Lock()
         self._waiting: list[tuple[int, int, bytes]] = []
         self._paused = False
         self._closed = False
-        self._length = 0
         self._writer = writer or shared_writer()
-        self._file = create_file(path, wav_header(0), os.O_RDWR)
+        self._file = file or WavFile(path)
         self._writer.add(self)
 
     def write(self, channel: Channel, position: int, pcm: bytes) -> None:
@@ -100,31 +86,26 @@ class Recorder:
             end = max(end, until)
         # Inside a group the order of arrival counts: of two writes to one place the later one stays.
         self._merge([batch[each] for each in sorted(group)], begin, end)
-        os.pwrite(self._file, wav_header(self._length), 0)
+        self._file.settle()
         return True
 
     def _merge(self, group: list[tuple[int, int, bytes]], begin: int, end: int) -> None:
         """Lay the group over what the file holds from sample `begin` to `end`."""
         block = np.zeros((end - begin, 2), dtype="<i2")
-        offset = _HEADER_BYTES + begin * _BYTES
-        if begin < self._length:
-            held = os.pread(self._file, min(end, self._length) * _BYTES - begin * _BYTES, offset)
+        held = self._file.read(begin, end)
+        if held:
             there = np.frombuffer(held, dtype="<i2").reshape(-1, 2)
             block[: len(there)] = there
         for position, channel, pcm in group:
             samples = np.frombuffer(pcm, dtype="<i2", count=len(pcm) // 2)
             block[position - begin : position - begin + len(samples), channel] = samples
-        data = memoryview(block.tobytes())
-        while data:
-            written = os.pwrite(self._file, data, offset)
-            data, offset = data[written:], offset + written
-        self._length = max(self._length, end)
+        self._file.write(begin, block.tobytes())
 
     def sync(self) -> None:
-        sync_file(self._file)
+        self._file.sync()
 
     def shut(self) -> None:
-        os.close(self._file)
+        self._file.close()
 
 
 def _joined(batch: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:

@@ -25,7 +25,7 @@ from aivoice.engine.attempts import report_attempts
 from aivoice.engine.clips import ClipBuffer, Speakable, as_written
 from aivoice.engine.operations import Operations, Providers
 from aivoice.engine.playout import FramePlayout, Playout, SpanPlayout
-from aivoice.engine.ports import ClipStore, Observer, RecorderSink, Retriever, ToolRunner, TransferDesk
+from aivoice.engine.ports import ClipStore, Credit, Observer, RecorderSink, Retriever, ToolRunner, TransferDesk
 from aivoice.engine.scope import Scope, to_its_end
 from aivoice.engine.speaking import Speaking
 from aivoice.errors import ProviderError
@@ -69,6 +69,7 @@ class CallSession:
         tools: ToolRunner | None = None,
         retriever: Retriever | None = None,
         transfers: TransferDesk | None = None,
+        credit: Credit | None = None,
         recorder: RecorderSink | None = None,
         observers: Sequence[Observer] = (),
         pacer: Pacer | None = None,
@@ -84,7 +85,7 @@ class CallSession:
         self._clips, self._recorder, self._observers = clips, recorder, tuple(observers)
         self._answered = e.Answered(wall_time, zone, caller)
         self._key_terms, self._voice, self._speakable = tuple(key_terms), voice, speakable
-        self._services = (tools, retriever, transfers)
+        self._services = (tools, retriever, transfers, credit)
         self._shared_pacer = pacer
         self._own_pacer: Pacer | None = None
         self._call = Call(config)

@@ -311,6 +311,12 @@ class TestEndings:
         toy.pass_time(8_000)
         assert toy.finished == "no_credit"
 
+    def test_an_announcement_is_said_and_then_the_call_ends(self) -> None:
+        toy = call(CallConfig(announcement="closed", clips={"closed": "We are closed today."}))
+        toy.pass_time(8_000)
+        assert [play.cached for play in toy.said(c.Play)] == ["closed"]
+        assert toy.finished == "announced"
+
     def test_hanging_up_is_absorbing(self) -> None:
         toy = answered(call(TOOLS))
         toy.feed(e.HungUp("caller_hung_up"))

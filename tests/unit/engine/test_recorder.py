@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from aivoice.engine import recorder as recorder_module
 from aivoice.engine.disk import DiskError, DiskWriter
-from aivoice.engine.recorder import Channel, Recorder, wav_header
+from aivoice.engine.recorder import Channel, Recorder
+from aivoice.engine.samples import GrowingWav, wav_header
 
 CHANNELS: tuple[Channel, Channel] = ("caller", "agent")
 
@@ -147,3 +148,59 @@ def test_many_calls_share_one_thread_which_ends_with_the_last(tmp_path: Path) ->
     asyncio.run(scenario())
     assert all(len(samples(path)) == 320 for path in tmp_path.glob("*.wav"))
     assert len(list(tmp_path.glob("*.wav"))) == 60
+
+
+class Grown:
+    """`AppendFile` in memory."""
+
+    def __init__(self) -> None:
+        self.data, self.closed = bytearray(), False
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@settings(max_examples=60, deadline=None)
+@given(WRITES)
+def test_a_file_that_only_grows_holds_what_a_plain_one_does_behind_its_window(
+    tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[Channel, int, int, bool]]
+) -> None:
+    """Positions here lie within the window; what comes later than that is counted (next test)."""
+    path, grown = tmp_path_factory.mktemp("grown") / "plain.wav", Grown()
+
+    async def scenario() -> None:
+        both = (
+            Recorder(path, DiskWriter(interval_s=30)),
+            Recorder(path, DiskWriter(interval_s=30), file=GrowingWav(grown)),
+        )
+        for channel, position, count, flush in writes:
+            for recorder in both:
+                recorder.write(channel, position, np.full(count, position % 30_000, dtype="<i2").tobytes())
+                if flush:
+                    recorder.write_batch()
+        for recorder in both:
+            await recorder.aclose()
+
+    asyncio.run(scenario())
+    assert grown.closed
+    assert bytes(grown.data[44:]) == path.read_bytes()[44:]
+    assert grown.data[:44] == wav_header(None)
+
+
+def test_what_comes_for_a_place_already_written_away_is_counted_and_harms_nothing() -> None:
+    grown = Grown()
+    file = GrowingWav(grown)
+    file.write(0, b"\x01\x02\x03\x04" * 16_000 * 9)
+    file.settle()
+    assert len(grown.data) == 44 + 4 * 16_000
+    file.write(15_999, b"\x09\x09\x09\x09" * 3)
+    assert file.dropped == 1
+    assert file.read(15_999, 16_002) == bytes(4) + b"\x09" * 8
+    file.close()
+    assert len(grown.data) == 44 + 4 * 16_000 * 9
+    assert grown.data[44 + 4 * 15_999 : 44 + 4 * 16_003] == b"\x01\x02\x03\x04" + b"\x09" * 8 + b"\x01\x02\x03\x04"
