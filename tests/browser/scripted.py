@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aivoice.api.desk import BusinessInfo
+from aivoice.api.directory import BusinessInfo
 from aivoice.api.hub import CallHub
 from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE, AudioChunk
 from aivoice.audio.pacer import Pacer

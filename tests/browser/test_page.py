@@ -18,7 +18,8 @@ from tests.browser.chromium import PageErrors, chromium, shot
 from tests.browser.scripted import GREETING, ScriptedFactory
 
 from aivoice.api.app import create_app
-from aivoice.api.desk import BusinessInfo, CallDesk
+from aivoice.api.desk import CallDesk
+from aivoice.api.directory import BusinessInfo
 
 pytestmark = [pytest.mark.browser]
 

@@ -25,7 +25,7 @@ from aivoice.engine.cascade_vad import VadCascade
 from aivoice.engine.disk import DiskError
 from aivoice.engine.replay import Same, read_file, replay
 from aivoice.engine.session import Providers
-from aivoice.hosting.calls import Calls, Hosted
+from aivoice.hosting.calls import CallFiles, Calls, Hosted, Taken
 from aivoice.hosting.house import host_business
 from aivoice.testing.fakes import (
     FakeEmbedder,
@@ -103,7 +103,7 @@ def test_a_call_leaves_whole_files_that_tell_the_same_story(tmp_path: Path) -> N
             leg = MemoryTransport(
                 caller(), pacer=calls.pacer, heard=lambda frame, at: heard.append((at, frame)), end="caller_hung_up"
             )
-            call = calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=hub)
+            call = calls.run(leg, call_id="c1", taken=Taken(hosted), files=CallFiles(tmp_path, "c1", hosted), hub=hub)
             reason = await call.wait_closed()
             await call.hang_up("again")
             return reason
@@ -140,9 +140,9 @@ def test_a_model_that_goes_by_the_tools_it_is_shown_can_end_the_call(tmp_path: P
         return Reply("Yes. Goodbye.", (("end_call", "{}"),) if "end_call" in shown else ())
 
     async def scenario() -> str:
-        async with hosted_calls(tmp_path, by_its_tools) as (calls, _):
+        async with hosted_calls(tmp_path, by_its_tools) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer, end="caller_hung_up")
-            call = calls.run(leg, call_id="c1", business_id="bakery", directory=None, hub=CallHub())
+            call = calls.run(leg, call_id="c1", taken=Taken(hosted), files=None, hub=CallHub())
             return await call.wait_closed()
 
     assert run_virtual(scenario()) == "agent_ended"
@@ -150,9 +150,11 @@ def test_a_model_that_goes_by_the_tools_it_is_shown_can_end_the_call(tmp_path: P
 
 def test_leaving_the_house_ends_its_calls_politely_with_whole_files(tmp_path: Path) -> None:
     async def scenario() -> str:
-        async with hosted_calls(tmp_path) as (calls, _):
+        async with hosted_calls(tmp_path) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer)
-            call = calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub())
+            call = calls.run(
+                leg, call_id="c1", taken=Taken(hosted), files=CallFiles(tmp_path, "c1", hosted), hub=CallHub()
+            )
             await asyncio.sleep(2)
         return await call.wait_closed()
 
@@ -164,10 +166,16 @@ def test_leaving_the_house_ends_its_calls_politely_with_whole_files(tmp_path: Pa
 
 def test_a_call_that_cannot_keep_files_is_refused_before_it_begins(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with hosted_calls(tmp_path) as (calls, _):
+        async with hosted_calls(tmp_path) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer)
             with pytest.raises(Exception, match="No such file") as caught:
-                calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path / "nowhere", hub=CallHub())
+                calls.run(
+                    leg,
+                    call_id="c1",
+                    taken=Taken(hosted),
+                    files=CallFiles(tmp_path / "nowhere", "c1", hosted),
+                    hub=CallHub(),
+                )
             assert getattr(caught.value, "code", "") == "disk_failed"
 
     run_virtual(scenario())
@@ -177,10 +185,12 @@ def test_a_call_whose_recording_cannot_be_kept_leaves_no_journal_open(tmp_path: 
     (tmp_path / "recording.wav").mkdir()
 
     async def scenario() -> None:
-        async with hosted_calls(tmp_path) as (calls, _):
+        async with hosted_calls(tmp_path) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer)
             with pytest.raises(DiskError, match="Is a directory"):
-                calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub())
+                calls.run(
+                    leg, call_id="c1", taken=Taken(hosted), files=CallFiles(tmp_path, "c1", hosted), hub=CallHub()
+                )
 
     run_virtual(scenario())
     assert not (tmp_path / "journal.jsonl").exists()
@@ -192,9 +202,9 @@ def test_a_call_whose_recording_cannot_be_kept_leaves_no_journal_open(tmp_path: 
 
 def test_without_files_a_call_takes_place_all_the_same(tmp_path: Path) -> None:
     async def scenario() -> str:
-        async with hosted_calls(tmp_path) as (calls, _):
+        async with hosted_calls(tmp_path) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer, end="caller_hung_up")
-            call = calls.run(leg, call_id="c1", business_id="bakery", directory=None, hub=CallHub())
+            call = calls.run(leg, call_id="c1", taken=Taken(hosted), files=None, hub=CallHub())
             return await call.wait_closed()
 
     assert run_virtual(scenario()) == "caller_hung_up"
@@ -213,7 +223,11 @@ def test_a_bug_in_writing_the_files_frees_the_line_and_tells_nobody_what_was_sai
         async with hosted_calls(tmp_path) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer, end="caller_hung_up")
             call = calls.run(
-                leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub(hosted.config.clips)
+                leg,
+                call_id="c1",
+                taken=Taken(hosted),
+                files=CallFiles(tmp_path, "c1", hosted),
+                hub=CallHub(hosted.config.clips),
             )
             async with asyncio.timeout(120):
                 return await call.wait_closed()
@@ -231,9 +245,9 @@ def test_half_a_surrogate_pair_reaches_every_file_and_breaks_none(tmp_path: Path
 
 def test_nobody_else_on_the_machine_can_read_what_callers_said(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with hosted_calls(tmp_path) as (calls, _):
+        async with hosted_calls(tmp_path) as (calls, hosted):
             leg = MemoryTransport(caller(), pacer=calls.pacer)
-            calls.run(leg, call_id="c1", business_id="bakery", directory=tmp_path, hub=CallHub())
+            calls.run(leg, call_id="c1", taken=Taken(hosted), files=CallFiles(tmp_path, "c1", hosted), hub=CallHub())
             await asyncio.sleep(2)
 
     run_virtual(scenario())

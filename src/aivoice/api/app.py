@@ -112,7 +112,10 @@ async def _start(request: web.Request) -> web.Response:
         raise Problem(400, "The body is not an SDP offer: it must begin with v=0.", code="sdp_invalid")
     if not re.search(r"^m=audio ", offer, re.MULTILINE):
         raise Problem(400, "The SDP offer has no audio: add an m=audio section.", code="sdp_invalid")
-    info = await request.app[DESK].start(offer, request.query.get("business", ""))
+    asked = request.query
+    info = await request.app[DESK].start(
+        offer, asked.get("business", ""), number=asked.get("number", ""), caller=asked.get("caller", "")
+    )
     if info.call is None:
         raise Problem(503, "The call ended while it was being set up; try again.", code="call_ended")
     return web.Response(
@@ -213,7 +216,7 @@ async def _health(request: web.Request) -> web.Response:
 
 
 async def _businesses(request: web.Request) -> web.Response:
-    known = request.app[DESK].businesses.values()
+    known = request.app[DESK].businesses.all()
     return web.json_response(
         [{"id": business.id, "name": business.name, "greeting": business.greeting} for business in known]
     )

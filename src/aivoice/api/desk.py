@@ -10,16 +10,17 @@ import asyncio
 import logging
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, Self
 
+from aivoice.api.directory import BusinessInfo, Directory, LoadedBusinesses, Ringing
 from aivoice.api.hub import CallHub
 from aivoice.engine.disk import DiskError
-from aivoice.errors import CapacityError, InputError, VoiceError
+from aivoice.errors import CapacityError, VoiceError
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,6 @@ class NoFilesError(VoiceError):
             code=cause.code,
         )
         self.status = cause.status
-
-
-@dataclass(frozen=True, slots=True)
-class BusinessInfo:
-    """What a page may know of a loaded business. clips: text of its ready-made clips by key. lines: calls of it at a
-    time (0: as many as the server has)."""
-
-    id: str
-    name: str
-    greeting: str = ""
-    clips: Mapping[str, str] | None = None
-    lines: int = 0
 
 
 class LiveCall(Protocol):
@@ -112,28 +101,27 @@ class CallInfo:
 class CallDesk:
     """``async with CallDesk(…) as desk``: on exit every live call is hung up, and its files are whole.
 
-    capacity: most calls at a time. directory: parent of the calls' folders. now: wall clock with zone.
+    businesses: who answers. capacity: most calls at a time. directory: parent of the calls' folders. now: wall clock
+    with zone.
     """
 
     def __init__(
         self,
         factory: CallFactory,
-        businesses: list[BusinessInfo],
+        businesses: Directory | Sequence[BusinessInfo],
         *,
         capacity: int,
         directory: Path,
         now: Callable[[], datetime],
         new_id: Callable[[datetime], str] | None = None,
     ) -> None:
-        if not businesses:
-            raise InputError("No business is loaded: name at least one business file.", stage="business")
-        self.businesses = {business.id: business for business in businesses}
+        self.businesses = LoadedBusinesses(businesses) if isinstance(businesses, Sequence) else businesses
         self.capacity = capacity
         self.directory = directory
         self._factory = factory
         self._now = now
         self._new_id = new_id or _new_id
-        self._taken: Counter[str] = Counter()  # lines by business, those being set up included
+        self._taken: Counter[str] = Counter()  # lines by business, those being set up included; "" is nobody's yet
         self._calls: OrderedDict[str, CallInfo] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._stack = AsyncExitStack()
@@ -172,31 +160,36 @@ class CallDesk:
             raise NoSuchCallError("This call has already ended.", code="call_ended")
         return info, info.call
 
-    async def start(self, offer_sdp: str, business_id: str = "") -> CallInfo:
-        """Answer an offer. Raises CapacityError, InputError (offer, business), NoFilesError, or as the factory raises.
+    async def start(self, offer_sdp: str, business_id: str = "", *, number: str = "", caller: str = "") -> CallInfo:
+        """Answer an offer. Raises CapacityError, InputError (offer, business), NoFilesError, or as the businesses'
+        directory and the factory raise.
 
         Cancelled half-way (the client vanished), the call is ended and the slot free again.
         """
-        business = self._business(business_id)
         if not self._open:
             raise CapacityError("The server is shutting down; try again in a moment.")
-        for taken, lines in ((self._taken.total(), self.capacity), (self._taken[business.id], business.lines)):
-            if lines and taken >= lines:
-                raise CapacityError(f"All {lines} lines are busy; try again in a moment.")
-        self._taken[business.id] += 1
+        self._check(self._taken.total(), self.capacity)
         started = self._now()
-        call_id = self._new_id(started)
-        info = CallInfo(call_id, business, started, self.directory / call_id, CallHub(business.clips))
+        ringing = Ringing(self._new_id(started), number, business_id, caller)
+        self._taken[""] += 1
         try:
+            business = await self.businesses.admit(ringing)
+        finally:
+            self._taken[""] -= 1
+        self._taken[business.id] += 1
+        info = CallInfo(ringing.call_id, business, started, self.directory / ringing.call_id, CallHub(business.clips))
+        try:
+            self._check(self._taken[business.id] - 1, business.lines)
             await asyncio.to_thread(_make_folder, info.directory)
             info.call = await self._factory.start(
-                offer_sdp, call_id=call_id, business=business, directory=info.directory, hub=info.hub
+                offer_sdp, call_id=info.id, business=business, directory=info.directory, hub=info.hub
             )
         except BaseException as error:
             self._taken[business.id] -= 1
             _remove_if_empty(info.directory)
+            await asyncio.shield(self.businesses.dismiss(ringing))
             if isinstance(error, DiskError):
-                log.warning("call %s was refused: %s", call_id, error)
+                log.warning("call %s was refused: %s", info.id, error)
                 raise NoFilesError(error) from error
             raise
         if not self._open:  # the server began to shut down meanwhile: nobody would watch this call
@@ -204,8 +197,13 @@ class CallDesk:
             await info.call.hang_up("shutdown")
             raise CapacityError("The server is shutting down; try again in a moment.")
         self._remember(info)
-        self._tasks.create_task(self._watch(info, info.call.wait_closed), name=f"watch {call_id}")
+        self._tasks.create_task(self._watch(info, info.call.wait_closed), name=f"watch {info.id}")
         return info
+
+    @staticmethod
+    def _check(taken: int, lines: int) -> None:
+        if lines and taken >= lines:
+            raise CapacityError(f"All {lines} lines are busy; try again in a moment.")
 
     async def hang_up(self, call_id: str, reason: str = "caller_hung_up") -> CallInfo:
         """End a live call; returns when it has ended. Raises NoSuchCallError, also the second time."""
@@ -219,15 +217,6 @@ class CallDesk:
             for info in self.calls():
                 if info.live and info.call is not None:
                     group.create_task(info.call.hang_up(reason), name=f"hang up {info.id}")
-
-    def _business(self, business_id: str) -> BusinessInfo:
-        if not business_id:
-            return next(iter(self.businesses.values()))
-        found = self.businesses.get(business_id)
-        if found is None:
-            known = ", ".join(self.businesses)
-            raise InputError(f"No such business is loaded; loaded: {known}.", code="business_unknown", stage="api")
-        return found
 
     async def _watch(self, info: CallInfo, closed: Callable[[], Awaitable[str]]) -> None:
         try:

@@ -9,19 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from zoneinfo import ZoneInfo
 
-from aivoice.api.desk import BusinessInfo
+from aivoice.api.directory import BusinessInfo
 from aivoice.api.hub import CallHub
 from aivoice.audio.echo import EchoCanceller
 from aivoice.audio.pacer import Pacer
 from aivoice.business.model import Business
+from aivoice.core.commands import Command
 from aivoice.core.config import CallConfig
+from aivoice.core.events import Event
 from aivoice.engine.clips import Speakable
 from aivoice.engine.disk import DiskError
 from aivoice.engine.journal import FileJournal
-from aivoice.engine.ports import ClipStore, Observer, Retriever, ToolRunner, TransferDesk
+from aivoice.engine.ports import ClipStore, Credit, Observer, RecorderSink, Retriever, ToolRunner, TransferDesk
 from aivoice.engine.recorder import Recorder
 from aivoice.engine.session import CallSession, Providers
 from aivoice.traces.build import build_trace
@@ -33,6 +35,21 @@ from aivoice.transports.webrtc import DEFAULTS, WebRtcSettings, answer
 RECORDING, JOURNAL = "recording.wav", "journal.jsonl"
 
 _log = logging.getLogger(__name__)
+
+
+class Files(Protocol):
+    """The files of one call."""
+
+    @property
+    def recorder(self) -> RecorderSink | None: ...
+
+    def observe(self, at_us: int, item: Event | Command) -> None:
+        """`engine.ports.Observer`: the journal."""
+        ...
+
+    async def close(self, hub: CallHub) -> None:
+        """Finish them. A disk that fails is logged: the call has ended all the same."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,27 @@ class Hosted:
         """What pages may know of it."""
         clips, lines = self.config.clips, self.business.limits.concurrent_calls
         return BusinessInfo(self.id, self.business.name, clips.get("greeting", ""), clips, lines)
+
+
+Ended = Callable[[str], None]
+"""Told a call's reason once its files are whole, before anybody who waits for its end. Must not block or raise."""
+
+
+def _nobody(reason: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A call that somebody answers. caller: their number, as far as it is known. files: None: plain ones in the call's
+    folder. credit: None: nobody pays for it."""
+
+    hosted: Hosted
+    caller: str = ""
+    credit: Credit | None = None
+    files: Files | None = None
+    observers: tuple[Observer, ...] = ()
+    ended: Ended = _nobody
 
 
 class HostedCall:
@@ -129,28 +167,30 @@ class Calls:
         text, leg = await answer(offer_sdp, pacer=self.pacer, settings=self._webrtc)
         transport = EchoCancelled(leg)
         try:
-            return self.run(
-                transport, call_id=call_id, business_id=business.id, directory=directory, hub=hub, answer_sdp=text
-            )
+            taken = self._take(call_id, business)
+            files = taken.files or CallFiles(directory, call_id, taken.hosted)
+            return self.run(transport, call_id=call_id, taken=taken, files=files, hub=hub, answer_sdp=text)
         except BaseException:
             await transport.close("failed")
             raise
+
+    def _take(self, call_id: str, business: BusinessInfo) -> Taken:
+        """What answers the call. Raises VoiceError."""
+        return Taken(self._hosted[business.id])
 
     def run(
         self,
         transport: Transport,
         *,
         call_id: str,
-        business_id: str,
-        directory: Path | None,
+        taken: Taken,
+        files: Files | None,
         hub: CallHub,
         answer_sdp: str = "",
-        observers: tuple[Observer, ...] = (),
     ) -> HostedCall:
-        """Start a call on any transport. directory: for its files (must exist); None: no files are kept."""
-        hosted = self._hosted[business_id]
-        files = None if directory is None else _Files(directory, call_id, hosted)
-        watching: tuple[Observer, ...] = (hub.publish, *observers)
+        """Start a call on any transport. files: None: none are kept."""
+        hosted = taken.hosted
+        watching: tuple[Observer, ...] = (hub.publish, *taken.observers)
         zone = ZoneInfo(hosted.business.timezone)
         session = CallSession(
             call_id=call_id,
@@ -161,23 +201,27 @@ class Calls:
             tools=hosted.tools,
             retriever=hosted.retriever,
             transfers=hosted.transfers,
+            credit=taken.credit,
             recorder=None if files is None else files.recorder,
-            observers=watching if files is None else (files.journal.observe, *watching),
+            observers=watching if files is None else (files.observe, *watching),
             pacer=self.pacer,
             speakable=hosted.speakable,
             voice=hosted.business.voice,
             key_terms=hosted.key_terms,
             wall_time=self._wall_clock(zone).isoformat(timespec="seconds"),
             zone=hosted.business.timezone,
+            caller=taken.caller,
         )
         call = HostedCall(session, answer_sdp)
-        work = self._hold(call, session, files, hub)
+        work = self._hold(call, session, files, hub, taken.ended)
         task = asyncio.get_running_loop().create_task(work, name=f"call {call_id}")
         self._running[call_id] = (call, task)
         task.add_done_callback(lambda _: self._running.pop(call_id, None))
         return call
 
-    async def _hold(self, call: HostedCall, session: CallSession, files: _Files | None, hub: CallHub) -> None:
+    async def _hold(
+        self, call: HostedCall, session: CallSession, files: Files | None, hub: CallHub, told: Ended
+    ) -> None:
         """The call, then its files; whatever happens, whoever waits for its end is told."""
         reason = "failed"
         try:
@@ -195,6 +239,7 @@ class Calls:
             except Exception as error:  # noqa: BLE001 - the line is free again, whatever became of its files
                 _log_bug(call.id, error)
             finally:
+                told(reason)
                 call.closed(reason)
 
 
@@ -204,12 +249,13 @@ def _log_bug(call_id: str, error: Exception) -> None:
     _log.error("call %s failed: %s\n%s", call_id, type(error).__name__, where)
 
 
-class _Files:
-    """The files of one call. Raises DiskError when they cannot be created."""
+class CallFiles:
+    """`Files` that anybody with the folder can read. Raises DiskError when they cannot be created."""
 
     def __init__(self, directory: Path, call_id: str, hosted: Hosted) -> None:
         self._directory, self._call_id, self._business = directory, call_id, hosted.business.name
         self.journal = FileJournal(directory / JOURNAL, call_id, hosted.config)
+        self.observe = self.journal.observe
         try:
             self.recorder = Recorder(directory / RECORDING)
         except DiskError:

@@ -15,7 +15,8 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from aivoice.api.app import create_app
-from aivoice.api.desk import BusinessInfo, CallDesk
+from aivoice.api.desk import CallDesk
+from aivoice.api.directory import BusinessInfo
 from aivoice.api.hub import CallHub
 from aivoice.testing.leaks import assert_no_leaked_tasks
 

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import ClientResponse
 from tests.unit.api.quick import OFFER, SDP, QuickCall, QuickFactory, Setup, api_test, ended, problem, running, until
 
-from aivoice.api.desk import BusinessInfo, CallDesk
+from aivoice.api.desk import CallDesk
+from aivoice.api.directory import BusinessInfo
 from aivoice.api.hub import BACKLOG, CallHub
 from aivoice.api.serving import serve_http
 from aivoice.core import commands as c

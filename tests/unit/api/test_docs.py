@@ -11,7 +11,8 @@ from tests.unit.api.test_api import QuickFactory
 
 import aivoice.api
 from aivoice.api.app import FILES, create_app
-from aivoice.api.desk import BusinessInfo, CallDesk
+from aivoice.api.desk import CallDesk
+from aivoice.api.directory import BusinessInfo
 from aivoice.api.hub import BACKLOG
 from aivoice.traces.model import State
 
