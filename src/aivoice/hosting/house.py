@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from aivoice import __version__
-from aivoice.api.desk import BusinessInfo
+from aivoice.api.directory import BusinessInfo
 from aivoice.business.key_terms import key_terms
 from aivoice.business.load import load_business
 from aivoice.business.local_service import Clock, local_service
