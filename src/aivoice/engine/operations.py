@@ -106,6 +106,8 @@ class Operations:
                         case UsageDelta(prompt, completion, cached):
                             usage = e.Usage(turn, attempt, prompt, completion, cached)
         except asyncio.CancelledError:
+            if usage is not None:  # paid for, whether it is wanted or not
+                self._feed(usage)
             raise
         except ProviderError as error:
             failed = error.code
