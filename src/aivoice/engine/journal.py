@@ -10,6 +10,9 @@ One line each:
     {"t": 1250000, "lost": 12}                            the disk was too slow: so many records are missing
     {"t": 9990000, "end": true}                           the last line of a journal that was closed
 
+The first line of a redacted journal has ``"redacted": true``: every text went through the call's redactor first, so
+that a replay of it compares commands by kind and id (`engine.replay`).
+
 Prompts (`GenerationRequest`) grow by a message a turn, so they are written by digest plus delta: the system text,
 the tools and each message once as a ``def``, a request as the digests that differ from the request before it.
 
@@ -23,8 +26,9 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from aivoice.core.commands import Command, Generate
 from aivoice.core.config import CallConfig
@@ -59,31 +63,37 @@ class Journal(Protocol):
         ...
 
 
+Redact = Callable[[str], str]
+"""Text as it may be kept. Called by the writer's thread, in the order of the records; same length, same classes of
+characters, so that a replay takes the same way."""
+
 Record = tuple[int, str, Any]
 """(µs, ``e`` | ``c`` | ``n:kind`` | ``lost`` | ``end``, value)."""
 
 
 class Encoder:
-    """Records to lines. Holds what was already written of prompts; one a journal."""
+    """Records to lines. Holds what was already written of prompts; one a journal. redact: None: texts stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Redact | None = None) -> None:
+        self._redact = redact
         self._known: set[str] = set()
         self._digests: dict[int, tuple[Any, str]] = {}
         self._messages: tuple[str, ...] = ()
 
     def header(self, call_id: str, config: CallConfig) -> str:
         made_by = {"release": HERE.release, "core": HERE.sources}
-        return _line({"journal": VERSION, "call": call_id, **made_by, "config": encode(config)})
+        redacted = {} if self._redact is None else {"redacted": True}
+        return _line({"journal": VERSION, "call": call_id, **made_by, **redacted, "config": encode(config)})
 
     def lines(self, record: Record) -> list[str]:
         """The line of the record, after the definitions it needs."""
         at_us, kind, value = record
         if kind == "e":
-            return [_line({"t": at_us, "e": type(value).__name__, "v": encode(value)})]
+            return [_line({"t": at_us, "e": type(value).__name__, "v": self._encoded(value)})]
         if kind == "c":
             if isinstance(value, Generate):
                 return self._generate(at_us, value)
-            return [_line({"t": at_us, "c": type(value).__name__, "v": encode(value)})]
+            return [_line({"t": at_us, "c": type(value).__name__, "v": self._encoded(value)})]
         if kind in ("lost", "end"):
             return [_line({"t": at_us, kind: value})]
         return [_line({"t": at_us, "n": kind.removeprefix("n:"), "v": value})]
@@ -101,7 +111,7 @@ class Encoder:
             "tools": [self._define(tool, lines) for tool in request.tools],
             "same": same,
             "messages": list(messages[same:]),
-            "rest": encode(
+            "rest": self._encoded(
                 GenerationRequest(
                     system="",
                     tools=(),
@@ -122,7 +132,7 @@ class Encoder:
         found = self._digests.get(id(part))
         if found is not None and found[0] is part:
             return found[1]
-        value = encode(part)
+        value = self._encoded(part)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
         self._digests[id(part)] = (part, digest)
@@ -130,6 +140,21 @@ class Encoder:
             self._known.add(digest)
             lines.append(_line({"def": digest, "v": value}))
         return digest
+
+    def _encoded(self, value: Any) -> Any:
+        encoded = encode(value)
+        return encoded if self._redact is None else _mapped(encoded, self._redact)
+
+
+def _mapped(value: Any, redact: Redact) -> Any:
+    """Every text in a JSON value redacted; names of members are ours and stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_mapped(item, redact) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {name: _mapped(item, redact) for name, item in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def _line(value: dict[str, Any]) -> str:
@@ -190,9 +215,10 @@ class FileJournal:
         writer: DiskWriter | None = None,
         *,
         file: AppendFile | None = None,
+        redact: Redact | None = None,
     ) -> None:
         self.label = str(path)
-        self._encoder = Encoder()
+        self._encoder = Encoder(redact)
         self._lock = threading.Lock()
         self._waiting: list[Record] = []
         self._lost = 0
