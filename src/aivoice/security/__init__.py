@@ -1,0 +1,1 @@
+"""Keys, people, permissions, records of what was done, encryption and redaction. See docs/security.md."""

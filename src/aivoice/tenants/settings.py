@@ -1,0 +1,113 @@
+"""What a tenant sets beside its business file: what becomes of calls that are not answered as usual, and what is
+kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from phonenumbers import SUPPORTED_REGIONS
+from psycopg.types.json import Jsonb
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from aivoice.errors import InputError
+from aivoice.store import NotFoundError, Scope
+from aivoice.tenants.numbers import CHANNEL
+
+Action = Literal["answer", "announce", "transfer", "reject"]
+"""answer: the receptionist. announce: one sentence, then the line is closed. transfer: at once to somebody, the
+receptionist where nobody is free. reject: not answered at all."""
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[^\x00-\x1f]*$")]
+
+
+def _region(value: str) -> str:
+    if value not in SUPPORTED_REGIONS:
+        raise ValueError("give a country in two letters, like US or GB")
+    return value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Outcome(_Strict):
+    """sentence: what is announced, or greeted with ("": the usual greeting). target: name of a transfer of the file."""
+
+    action: Action
+    sentence: Sentence = ""
+    target: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
+NOT_IN_SERVICE = "This number is not in service at the moment. Please try again later. Goodbye."
+
+
+class Outcomes(_Strict):
+    """One for each reason. closed: outside the opening hours (a file without hours is always open)."""
+
+    closed: Outcome = Outcome(action="answer")
+    suspended: Outcome = Outcome(action="announce", sentence=NOT_IN_SERVICE)
+    unprepared: Outcome = Outcome(action="announce", sentence=NOT_IN_SERVICE)
+    over_limit: Outcome = Outcome(action="reject")
+    no_credit: Outcome = Outcome(action="reject")
+    blocked: Outcome = Outcome(action="reject")
+
+
+class Keep(_Strict):
+    """Days that things are kept. 0: not at all."""
+
+    recordings: Annotated[int, Field(ge=0, le=3_650)] = 30
+    transcripts: Annotated[int, Field(ge=0, le=3_650)] = 90
+    callers: Annotated[int, Field(ge=0, le=3_650)] = 180
+
+
+class Settings(_Strict):
+    """region: country of numbers written without one. recording: whether calls are recorded. jurisdiction: where the
+    business is (a country, or a US state as ``US-CA``), for the notices that callers must hear. ai_disclosure,
+    recording_notice: whether they hear them. redact: kinds of secrets that are never stored.
+    """
+
+    region: Annotated[str, AfterValidator(_region)] = "US"
+    outcomes: Outcomes = Outcomes()
+    recording: bool = True
+    recording_notice: bool = True
+    ai_disclosure: bool = True
+    jurisdiction: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}(-[A-Z]{2})?)?$")] = ""
+    keep: Keep = Keep()
+    redact: tuple[Literal["card", "cvv", "ssn"], ...] = ("card", "cvv", "ssn")
+
+
+def parse_settings(given: Mapping[str, Any]) -> Settings:
+    """Raises InputError naming the first member that is wrong."""
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:100] or "settings"
+        raise InputError(f"{where}: {first['msg'][:200]}", code="settings_invalid", stage="tenants") from None
+
+
+def kept_settings(stored: Mapping[str, Any]) -> Settings:
+    """As they were stored. What another release wrote and this one does not take counts as not set."""
+    try:
+        return Settings.model_validate(stored)
+    except ValidationError:
+        return Settings()
+
+
+async def settings_of(scope: Scope) -> Settings:
+    """Raises NotFoundError."""
+    stored = await scope.value("SELECT settings FROM tenants WHERE id = %(tenant_id)s")
+    if stored is None:
+        raise NotFoundError("There is no such tenant.", code="tenant_unknown")
+    return kept_settings(stored)
+
+
+async def change_settings(scope: Scope, settings: Settings) -> None:
+    """For calls from now on. Raises NotFoundError."""
+    changed = await scope.run(
+        "UPDATE tenants SET settings = %(settings)s WHERE id = %(tenant_id)s",
+        {"settings": Jsonb(settings.model_dump(mode="json"))},
+    )
+    if not changed:
+        raise NotFoundError("There is no such tenant.", code="tenant_unknown")
+    await scope.notify(CHANNEL, f"{scope.tenant_id} 0")
