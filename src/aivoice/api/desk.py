@@ -68,6 +68,14 @@ class LiveCall(Protocol):
         ...
 
 
+class Archive(Protocol):
+    """Gives the files of calls that are not plain ones in the call's folder."""
+
+    async def read(self, business_id: str, call_id: str, name: str) -> bytes:
+        """A file of an ended call, as `app.FILES` names them. Raises VoiceError, NotFoundError among them."""
+        ...
+
+
 class CallFactory(Protocol):
     """Makes calls. `start` answers an offer: the call runs when it returns.
 
@@ -102,7 +110,7 @@ class CallDesk:
     """``async with CallDesk(…) as desk``: on exit every live call is hung up, and its files are whole.
 
     businesses: who answers. capacity: most calls at a time. directory: parent of the calls' folders. now: wall clock
-    with zone.
+    with zone. archive: None: the calls' files are plain.
     """
 
     def __init__(
@@ -114,10 +122,12 @@ class CallDesk:
         directory: Path,
         now: Callable[[], datetime],
         new_id: Callable[[datetime], str] | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.businesses = LoadedBusinesses(businesses) if isinstance(businesses, Sequence) else businesses
         self.capacity = capacity
         self.directory = directory
+        self.archive = archive
         self._factory = factory
         self._now = now
         self._new_id = new_id or _new_id
@@ -177,7 +187,13 @@ class CallDesk:
         finally:
             self._taken[""] -= 1
         self._taken[business.id] += 1
-        info = CallInfo(ringing.call_id, business, started, self.directory / ringing.call_id, CallHub(business.clips))
+        info = CallInfo(
+            ringing.call_id,
+            business,
+            started,
+            self.directory / business.folder / ringing.call_id,
+            CallHub(business.clips),
+        )
         try:
             self._check(self._taken[business.id] - 1, business.lines)
             await asyncio.to_thread(_make_folder, info.directory)

@@ -12,13 +12,14 @@ from aivoice.errors import InputError
 @dataclass(frozen=True, slots=True)
 class BusinessInfo:
     """What a page may know of a loaded business. clips: text of its ready-made clips by key. lines: calls of it at a
-    time (0: as many as the server has)."""
+    time (0: as many as the server has). folder: of its calls' folders, within the server's."""
 
     id: str
     name: str
     greeting: str = ""
     clips: Mapping[str, str] | None = None
     lines: int = 0
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ Businesses = Annotated[list[Path] | None, typer.Argument(help="Business files (Y
 Business = Annotated[Path | None, typer.Argument(help="A business file (YAML). Default: the first example.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the calls' files.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the installation: keys and database. Default: AIVOICE_DATA, or your own."),
+]
 
 
 @app.callback()
@@ -55,11 +59,12 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0: any free one.")] = 8000,
     lines: Annotated[int, typer.Option(min=1, max=500, help="Most calls at a time; more are refused.")] = 8,
     out: Out = Path("calls"),
+    data: Data = None,
 ) -> None:
     """Answer calls: a page with a Call button at http://127.0.0.1:8000, and WHIP for any WebRTC client."""
     from aivoice.cli.serve import serve_command
 
-    serve_command(businesses or [], host=host, port=port, lines=lines, out=out)
+    serve_command(businesses or [], host=host, port=port, lines=lines, out=out, data=data)
 
 
 @app.command()
@@ -70,11 +75,18 @@ def call(
         Path | None, typer.Option(help="What the caller says (YAML). Default: beside the business.")
     ] = None,
     out: Out = Path("calls"),
+    server: Annotated[str, typer.Option(help="Address of a server that runs, to call instead.")] = "",
+    number: Annotated[str, typer.Option(help="With --server: the number to dial.")] = "",
+    caller: Annotated[str, typer.Option(help="With --server: the number that calls.")] = "",
     as_json: Json = False,
 ) -> None:
     """Start a server, let a simulated caller dial it over WebRTC, and show the conversation."""
-    from aivoice.cli.call import call_command
+    from aivoice.cli.call import call_command, dial_command
 
+    if server or number or caller:
+        asked = {name: value for name, value in (("number", number), ("caller", caller)) if value}
+        dial_command(server or "http://127.0.0.1:8000", asked, audio=audio, script=script, as_json=as_json)
+        return
     call_command(business, audio=audio, script=script, out=out, as_json=as_json)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,22 +17,25 @@ from rich.text import Text
 
 from aivoice import __version__
 from aivoice.api.desk import CallDesk
-from aivoice.api.hub import CallHub
 from aivoice.api.serving import serve_http
 from aivoice.audio.frames import FRAME_BYTES
+from aivoice.audio.pacer import Pacer
 from aivoice.audio.wav import frames_of, iter_wav
 from aivoice.business.load import load_business
 from aivoice.cli.live import LiveCall, legend
 from aivoice.cli.output import console, make_folder, print_json
 from aivoice.cli.running import run
+from aivoice.cli.watched import OwnCall, ServersCall, Watched
+from aivoice.core.config import DEFAULT_CLIPS
 from aivoice.errors import VoiceError
 from aivoice.hosting.caller import AUDIBLE_DBFS, Caller, Ears, Reaction, bridges_of, speak_lines
 from aivoice.hosting.caller_script import CallerScript, load_script
 from aivoice.hosting.calls import Calls
 from aivoice.hosting.clip_store import cache_folder
-from aivoice.hosting.house import House, example_files, open_house
+from aivoice.hosting.house import example_files, open_house
+from aivoice.providers.embedded.bundle import EmbeddedSet
+from aivoice.providers.ports import TextToSpeech
 from aivoice.traces.build import build_trace
-from aivoice.traces.model import AgentEntry
 from aivoice.transports.webrtc_caller import WebRtcCaller
 
 SCRIPT = "caller.yaml"
@@ -45,11 +48,23 @@ AFTERWARDS_S = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """folder: of its files; None: they are the server's."""
+
     call_id: str
-    folder: Path
+    folder: Path | None
     reason: str
     reactions: tuple[Reaction, ...]
     latency: dict[str, Any]
+
+
+def dial_command(
+    server: str, asked: Mapping[str, str], *, audio: Path | None, script: Path | None, as_json: bool
+) -> None:
+    """Call a server that runs already. Status 0 when the call took place. script: None: the first example's."""
+    frames = None if audio is None else _frames(audio)
+    spoken = None if audio is not None else load_script(script or example_files()[0].parent / SCRIPT)
+    screen = Console(quiet=True) if as_json else console()
+    _tell(run(_dial(server.rstrip("/"), asked, frames, spoken, screen)), screen, as_json=as_json)
 
 
 def call_command(business: Path | None, *, audio: Path | None, script: Path | None, out: Path, as_json: bool) -> None:
@@ -60,12 +75,15 @@ def call_command(business: Path | None, *, audio: Path | None, script: Path | No
     spoken = None if audio is not None else load_script(script or path.parent / SCRIPT)
     make_folder(out)
     screen = Console(quiet=True) if as_json else console()
-    outcome = run(_call(path, frames, spoken, out, screen))
+    _tell(run(_call(path, frames, spoken, out, screen)), screen, as_json=as_json)
+
+
+def _tell(outcome: Outcome, screen: Console, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
                 "call": outcome.call_id,
-                "folder": str(outcome.folder),
+                "folder": str(outcome.folder) if outcome.folder else None,
                 "reason": outcome.reason,
                 "latency": outcome.latency,
                 "heard": [asdict(reaction) for reaction in outcome.reactions],
@@ -98,7 +116,7 @@ async def _call(
         CallDesk(calls, house.infos(), capacity=1, directory=out, now=lambda: datetime.now(UTC)) as desk,
         serve_http(desk, "127.0.0.1", 0) as url,
     ):
-        lines = {} if script is None else await _voice(house, script, progress)
+        lines = {} if script is None else await _voice(house.models.tts, script, progress)
         screen.print(f"Ready after {time.monotonic() - begun:.1f} s; calling {house.infos()[0].name} at {url}")
         screen.print(legend())
         ears = Ears()
@@ -108,7 +126,7 @@ async def _call(
             await phone.dial(_exchange(url, call_ids))
             hub = desk.find(call_ids[0]).hub
             bridges = bridges_of(house.hosted[house.infos()[0].id].config.clips)
-            reactions = await _converse(phone, ears, hub, frames, script, lines, bridges, screen)
+            reactions = await _converse(phone, ears, OwnCall(hub), frames, script, lines, bridges, screen)
         finally:
             await phone.close()
         info = desk.find(call_ids[0])
@@ -118,18 +136,54 @@ async def _call(
         return Outcome(info.id, info.directory, trace.end_reason, tuple(reactions), asdict(trace.latency))
 
 
-async def _voice(house: House, script: CallerScript, progress: Callable[[str], None]) -> dict[str, bytes]:
+async def _dial(
+    server: str, asked: Mapping[str, str], frames: Iterator[bytes] | None, script: CallerScript | None, screen: Console
+) -> Outcome:
+    """A call to a server that runs elsewhere. asked: the query of its POST /calls: number, business, caller."""
+
+    def progress(line: str) -> None:
+        screen.print(Text(f"  {line}", style="dim"))
+
+    ears = Ears()
+    call_ids: list[str] = []
+    async with AsyncExitStack() as stack:
+        lines: dict[str, bytes] = {}
+        if script is not None:
+            models = await stack.enter_async_context(EmbeddedSet.start(progress=progress))
+            lines = await _voice(models.tts, script, progress)
+        pacer = Pacer(asyncio.get_running_loop())
+        stack.callback(pacer.close)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        screen.print(f"Calling {asked.get('number') or asked.get('business') or 'the first business'} at {server}")
+        screen.print(legend())
+        phone = WebRtcCaller(pacer=pacer, hears=ears, keep_s=60.0)
+        try:
+            try:
+                await phone.dial(_exchange(server, call_ids, asked))
+            except aiohttp.ClientError as error:
+                text = f"{server} cannot be reached ({type(error).__name__}): is aivoice serve running there?"
+                raise VoiceError(text, code="server_away", stage="cli") from None
+            watched = ServersCall(session, server, call_ids[0])
+            reactions = await _converse(phone, ears, watched, frames, script, lines, bridges_of(DEFAULT_CLIPS), screen)
+        finally:
+            await phone.close()
+        return Outcome(call_ids[0], None, watched.reason or "caller_hung_up", tuple(reactions), {})
+
+
+async def _voice(tts: TextToSpeech, script: CallerScript, progress: Callable[[str], None]) -> dict[str, bytes]:
     progress("the caller learns its lines")
-    return await speak_lines(house.models.tts, script, release=__version__, cache=cache_folder())
+    return await speak_lines(tts, script, release=__version__, cache=cache_folder())
 
 
-def _exchange(url: str, call_ids: list[str]) -> Callable[[str], Any]:
+def _exchange(url: str, call_ids: list[str], asked: Mapping[str, str] | None = None) -> Callable[[str], Any]:
     """WHIP over HTTP: the offer in, the answer out; the call's id comes in Location."""
 
     async def post(offer: str) -> str:
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{url}/calls", data=offer, headers={"Content-Type": "application/sdp"}) as response,
+            session.post(
+                f"{url}/calls", params=asked, data=offer, headers={"Content-Type": "application/sdp"}
+            ) as response,
         ):
             text = await response.text()
             if response.status != 201:
@@ -143,7 +197,7 @@ def _exchange(url: str, call_ids: list[str]) -> Callable[[str], Any]:
 async def _converse(
     phone: WebRtcCaller,
     ears: Ears,
-    hub: CallHub,
+    watched: Watched,
     frames: Iterator[bytes] | None,
     script: CallerScript | None,
     lines: dict[str, bytes],
@@ -154,7 +208,7 @@ async def _converse(
     caller: Caller | None = None
     with LiveCall(screen) as view:
         async with asyncio.TaskGroup() as group:
-            showing = group.create_task(_show(hub, view), name="live view")
+            showing = group.create_task(_show(watched, view), name="live view")
             try:
                 if script is not None:
                     caller = Caller(
@@ -162,8 +216,8 @@ async def _converse(
                         ears,
                         script,
                         lines.__getitem__,
-                        last_words=lambda: _last_words(hub),
-                        listening=lambda: hub.view.state == "listening",
+                        last_words=watched.last_words,
+                        listening=watched.listening,
                         bridges=bridges,
                     )
                     await caller.talk()
@@ -181,16 +235,10 @@ async def _converse(
     return [] if caller is None else caller.reactions
 
 
-async def _show(hub: CallHub, view: LiveCall) -> None:
-    async with aclosing(hub.read(60.0)) as stream:
+async def _show(watched: Watched, view: LiveCall) -> None:
+    async with aclosing(watched.changes()) as stream:
         async for changes in stream:
             view.apply(changes)
-
-
-def _last_words(hub: CallHub) -> str:
-    """What the agent said last."""
-    agent = [entry for entry in hub.view.reducer.entries if isinstance(entry, AgentEntry) and entry.text]
-    return agent[-1].text if agent else ""
 
 
 async def _play(phone: WebRtcCaller, ears: Ears, frames: Iterator[bytes]) -> None:
@@ -225,6 +273,8 @@ def _summary(screen: Console, outcome: Outcome) -> None:
             f"{answered[0]:.0f} to {answered[-1]:.0f} ms over {len(answered)} lines (above {AUDIBLE_DBFS:.0f} dBFS)."
             + (f" {bridged} of them heard a filler first." if bridged else "")
         )
+    if outcome.folder is None:
+        return
     screen.print(Text.assemble("Files: ", (str(outcome.folder), "bold")))
     for path in sorted(outcome.folder.iterdir()):
         screen.print(f"  {path.name:16} {path.stat().st_size:>10,} bytes")

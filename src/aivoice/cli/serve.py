@@ -1,4 +1,4 @@
-"""``aivoice serve``: the house with its doors open."""
+"""``aivoice serve``: the platform with its doors open."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from aivoice.api.desk import CallDesk
 from aivoice.api.serving import check_free, loopback, serve_http
 from aivoice.cli.output import console, make_folder
 from aivoice.cli.running import run
-from aivoice.hosting.calls import Calls
-from aivoice.hosting.house import example_files, open_house
+from aivoice.hosting.house import example_files
+from aivoice.hosting.installation import data_folder, open_installation
+from aivoice.hosting.opening import open_all
+from aivoice.hosting.platform import open_platform
+from aivoice.providers.embedded.bundle import EmbeddedSet
+from aivoice.tenants.lifecycle import tenants
 
 
-def serve_command(businesses: list[Path], *, host: str, port: int, lines: int, out: Path) -> None:
+def serve_command(
+    businesses: list[Path], *, host: str, port: int, lines: int, out: Path, data: Path | None = None
+) -> None:
     """Runs until Ctrl-C or SIGTERM; live calls are then ended politely and their files are whole."""
     check_free(host, port)
     make_folder(out)
-    run(_serve(businesses or example_files(), host, port, lines, out))
+    run(_serve(businesses, host, port, lines, out, data or data_folder()))
 
 
-async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path) -> None:
+async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path, data: Path) -> None:
     screen = console()
     begun = time.monotonic()
 
@@ -32,17 +38,32 @@ async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path)
         screen.print(Text(f"  {line}", style="dim"))
 
     screen.print("Loading (a few seconds) …")
-    async with (
-        open_house(paths, progress=progress, messages=out / "messages.jsonl") as house,
-        Calls(house.hosted) as calls,
-        CallDesk(calls, house.infos(), capacity=lines, directory=out, now=lambda: datetime.now(UTC)) as desk,
-        serve_http(desk, host, port) as url,
-    ):
-        names = ", ".join(info.name for info in house.infos())
-        screen.print(Text.assemble(("Ready ", "bold green"), f"after {time.monotonic() - begun:.1f} s: {names}"))
-        screen.print(Text.assemble("Open ", (url, "bold underline"), f" and press Call. {lines} lines. Ctrl-C ends."))
-        if not loopback(host):
+    async with open_installation(data, progress=progress) as installation:
+        async with installation.store.platform() as scope:
+            fresh = not await tenants(scope, limit=1)
+        files = paths or (example_files() if fresh else [])
+        await open_all(installation, files, datetime.now(UTC), progress)
+        async with (
+            EmbeddedSet.start(progress=progress) as models,
+            open_platform(installation, models, directory=out) as platform,
+            CallDesk(
+                platform.switchboard,
+                platform.switchboard,
+                capacity=lines,
+                directory=out,
+                now=lambda: datetime.now(UTC),
+                archive=platform.switchboard,
+            ) as desk,
+            serve_http(desk, host, port) as url,
+        ):
+            await platform.switchboard.warm()
+            names = ", ".join(info.name for info in desk.businesses.all())
+            screen.print(Text.assemble(("Ready ", "bold green"), f"after {time.monotonic() - begun:.1f} s: {names}"))
             screen.print(
-                Text("Whoever reaches this port can hear and read every call kept in the folder.", style="yellow")
+                Text.assemble("Open ", (url, "bold underline"), f" and press Call. {lines} lines. Ctrl-C ends.")
             )
-        await asyncio.Event().wait()
+            if not loopback(host):
+                screen.print(
+                    Text("Whoever reaches this port can hear and read every call of this server.", style="yellow")
+                )
+            await asyncio.Event().wait()

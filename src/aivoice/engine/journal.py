@@ -63,9 +63,10 @@ class Journal(Protocol):
         ...
 
 
-Redact = Callable[[str], str]
-"""Text as it may be kept. Called by the writer's thread, in the order of the records; same length, same classes of
-characters, so that a replay takes the same way."""
+Redact = Callable[[str, str], str]
+"""(where it stands: ``Heard.text``, ``prompt`` …; a text) → the text as it may be kept, of the same length and the same
+classes of characters, so that a replay takes the same way. Called by the writer's thread, in the order of the
+records."""
 
 Record = tuple[int, str, Any]
 """(µs, ``e`` | ``c`` | ``n:kind`` | ``lost`` | ``end``, value)."""
@@ -132,7 +133,7 @@ class Encoder:
         found = self._digests.get(id(part))
         if found is not None and found[0] is part:
             return found[1]
-        value = self._encoded(part)
+        value = self._encoded(part, "prompt")
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()
         self._digests[id(part)] = (part, digest)
@@ -141,19 +142,20 @@ class Encoder:
             lines.append(_line({"def": digest, "v": value}))
         return digest
 
-    def _encoded(self, value: Any) -> Any:
+    def _encoded(self, value: Any, where: str = "") -> Any:
         encoded = encode(value)
-        return encoded if self._redact is None else _mapped(encoded, self._redact)
+        return encoded if self._redact is None else _mapped(encoded, where or type(value).__name__, self._redact)
 
 
-def _mapped(value: Any, redact: Redact) -> Any:
+def _mapped(value: Any, where: str, redact: Redact) -> Any:
     """Every text in a JSON value redacted; names of members are ours and stay."""
     if isinstance(value, str):
-        return redact(value)
+        return redact(where, value)
     if isinstance(value, list):
-        return [_mapped(item, redact) for item in cast("list[Any]", value)]
+        return [_mapped(item, where, redact) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {name: _mapped(item, redact) for name, item in cast("dict[str, Any]", value).items()}
+        members = cast("dict[str, Any]", value)
+        return {name: _mapped(item, f"{where}.{name}", redact) for name, item in members.items()}
     return value
 
 

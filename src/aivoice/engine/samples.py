@@ -15,8 +15,9 @@ from aivoice.engine.disk import AppendFile, create_file, sync_file
 
 HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 4
-WINDOW_SAMPLES: Final = 8 * SAMPLE_RATE
-"""How long audio for an earlier position may still come, in a file that only grows: 0.5 MB a call."""
+WINDOW_SAMPLES: Final = 20 * SAMPLE_RATE
+"""How long audio for an earlier position may still come, in a file that only grows (1.3 MB a call): long enough to
+silence a card number once it is known to be one."""
 _OPEN_END: Final = 0xFFFF_FFFF - 36
 
 

@@ -83,8 +83,8 @@ def _nobody(reason: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A call that somebody answers. caller: their number, as far as it is known. files: None: plain ones in the call's
-    folder. credit: None: nobody pays for it."""
+    """A call that somebody answers. caller: their number, as far as it is known. keep: plain files in the call's
+    folder; else `files`, if any. credit: None: nobody pays for it."""
 
     hosted: Hosted
     caller: str = ""
@@ -92,6 +92,7 @@ class Taken:
     files: Files | None = None
     observers: tuple[Observer, ...] = ()
     ended: Ended = _nobody
+    keep: bool = True
 
 
 class HostedCall:
@@ -167,14 +168,14 @@ class Calls:
         text, leg = await answer(offer_sdp, pacer=self.pacer, settings=self._webrtc)
         transport = EchoCancelled(leg)
         try:
-            taken = self._take(call_id, business)
-            files = taken.files or CallFiles(directory, call_id, taken.hosted)
+            taken = self._take(call_id, business, hub)
+            files = CallFiles(directory, call_id, taken.hosted) if taken.keep else taken.files
             return self.run(transport, call_id=call_id, taken=taken, files=files, hub=hub, answer_sdp=text)
         except BaseException:
             await transport.close("failed")
             raise
 
-    def _take(self, call_id: str, business: BusinessInfo) -> Taken:
+    def _take(self, call_id: str, business: BusinessInfo, hub: CallHub) -> Taken:
         """What answers the call. Raises VoiceError."""
         return Taken(self._hosted[business.id])
 

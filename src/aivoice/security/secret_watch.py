@@ -20,12 +20,11 @@ PARTS = 4
 
 
 class SecretWatch:
-    """One call's. Tell it every text in the order of the call's records; it says whether a secret is being
-    collected, and gives the text as it may be kept.
+    """One call's. Tell it what happens, in order; it says whether a secret is being collected, and gives texts as they
+    may be kept.
 
     While one is, every digit and number word goes, so that a card read in pieces leaves none of them. It begins when
-    either side names such a secret, and ends when the agent goes on to something else after the caller has given
-    numbers.
+    either side names such a secret, and ends when the agent has gone on to something else after numbers were given.
     """
 
     def __init__(self, kinds: Iterable[str] = KINDS) -> None:
@@ -36,31 +35,42 @@ class SecretWatch:
         self._given = False
         self.collecting = False
 
-    def agent(self, text: str) -> str:
-        """Text that the agent will say: a question for a secret begins, anything else may end."""
+    def agent_prepares(self, text: str) -> str:
+        """Text that the agent may be about to say: a question for a secret begins the collecting."""
         if self._named is not None and self._named.search(text) and _asks(text):
-            self.collecting, self._given, self._turns = True, False, 0
-        elif self.collecting and self._given and len(text.split()) > 2:
-            self.collecting = False
+            self._begin()
         return self.text(text)
 
-    def caller(self, text: str, *, final: bool) -> str:
+    def agent_said(self, text: str) -> str:
+        """What the caller heard of it: something else than such a question ends it, once numbers were given."""
+        kept = self.text(text)
+        asked = self._named is not None and self._named.search(text) and _asks(text)
+        if self._given and len(text.split()) > 2 and not asked:
+            self.collecting = False
+        return kept
+
+    def caller(self, text: str) -> str:
         """What the caller says, an interim or a final."""
         if self._named is not None and not self.collecting:
             named = self._named.search(text) or _SAID_BY_CALLER.search(text)
             if (named and holds_number(text[named.end() :])) or redact(text, self._kinds) != text:
-                self.collecting, self._given, self._turns = True, False, 0
-        kept = self.text(text)
-        if self.collecting and final:
+                self._begin()
+        if self.collecting:
             self._given = self._given or holds_number(text)
-            self._turns += 1
-            if self._turns >= PARTS:
-                self.collecting = False
-        return kept
+        return self.text(text)
+
+    def turn_ended(self) -> None:
+        """The caller's turn was decided."""
+        self._turns += 1
+        if self._turns >= PARTS:
+            self.collecting = False
 
     def text(self, text: str) -> str:
         """Any other text of the call: a tool's arguments, a prompt."""
         return masked(text) if self.collecting else redact(text, self._kinds)
+
+    def _begin(self) -> None:
+        self.collecting, self._given, self._turns = True, False, 0
 
 
 def _asks(text: str) -> bool:

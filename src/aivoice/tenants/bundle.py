@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -132,7 +132,7 @@ def _inside(source: str) -> bool:
 def _service(source: str) -> str:
     """The path under ``service:``, "" without one, or one that the loader will refuse."""
     value: Any = read_yaml(source, typed=lambda _: False).value
-    written: Any = value.get("service") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType]
+    written = cast("dict[str, Any]", value).get("service") if isinstance(value, dict) else None
     if not isinstance(written, str):
         return ""
     path = written.strip().removeprefix("./")

@@ -195,12 +195,12 @@ def test_a_file_that_only_grows_holds_what_a_plain_one_does_behind_its_window(
 def test_what_comes_for_a_place_already_written_away_is_counted_and_harms_nothing() -> None:
     grown = Grown()
     file = GrowingWav(grown)
-    file.write(0, b"\x01\x02\x03\x04" * 16_000 * 9)
+    file.write(0, b"\x01\x02\x03\x04" * 16_000 * 21)
     file.settle()
     assert len(grown.data) == 44 + 4 * 16_000
     file.write(15_999, b"\x09\x09\x09\x09" * 3)
     assert file.dropped == 1
     assert file.read(15_999, 16_002) == bytes(4) + b"\x09" * 8
     file.close()
-    assert len(grown.data) == 44 + 4 * 16_000 * 9
+    assert len(grown.data) == 44 + 4 * 16_000 * 21
     assert grown.data[44 + 4 * 15_999 : 44 + 4 * 16_003] == b"\x01\x02\x03\x04" + b"\x09" * 8 + b"\x01\x02\x03\x04"

@@ -1,0 +1,156 @@
+"""The platform in a call process: an installation, the shared models, and the switchboard over both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aivoice.billing import Leases, holders
+from aivoice.engine.cascade_stt import SttCascade
+from aivoice.engine.cascade_tts import TtsCascade
+from aivoice.engine.cascade_vad import VadCascade
+from aivoice.hosting.clip_store import cache_folder
+from aivoice.hosting.installation import Installation
+from aivoice.hosting.switchboard import Facts, Switchboard
+from aivoice.hosting.tenant_house import TenantContext, Voices, open_tenant_house
+from aivoice.hosting.tenant_tools import open_workshop
+from aivoice.knowledge.retriever import Shelf
+from aivoice.providers.embedded.bundle import EmbeddedSet
+from aivoice.store import Scope, StoreError
+from aivoice.tenants.context import Contexts
+from aivoice.tenants.records import DeadCalls, close_of_dead, processes
+from aivoice.tenants.sealing import DerivedSealer
+from aivoice.tools.guard import Allowed, Guard
+from aivoice.tools.outgoing import emit
+
+ALLOWED = "AIVOICE_ALLOWED_ADDRESSES"
+"""Addresses that tools and webhooks may reach although they are not public: ``10.1.0.0/16, 127.0.0.1:9000``."""
+SERVER_FILE = "server"
+RECOVER_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    installation: Installation
+    switchboard: Switchboard
+    contexts: Contexts[TenantContext]
+
+
+class Told:
+    """`billing.notices.Notices`: a row for each webhook that wants it, in the transaction of what caused it."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    async def notify(self, scope: Scope, kind: str, data: Mapping[str, Any]) -> None:
+        await emit(scope, kind, data, now=self._now())
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def guard_of_environment() -> Guard:
+    """Raises AddressError for a list that cannot be read."""
+    return Guard(allowed=[Allowed.parse(part) for part in os.environ.get(ALLOWED, "").split(",") if part.strip()])
+
+
+@asynccontextmanager
+async def open_platform(
+    installation: Installation,
+    models: EmbeddedSet,
+    *,
+    directory: Path,
+    cache: Path | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> AsyncGenerator[Platform]:
+    """While the block runs: calls may come. What an earlier process of this data folder left open is closed first.
+
+    directory: parent of the sealed files of calls. Raises StoreError, AddressError.
+    """
+    store = installation.store
+    async with AsyncExitStack() as stack:
+        voices = await _voices(stack, models)
+        facts, guard = Facts(), guard_of_environment()
+        shop = await stack.enter_async_context(open_workshop(store, installation.sealer, guard, facts=facts, now=now))
+        shelf = Shelf(store, voices.embedder)
+        house = await stack.enter_async_context(
+            open_tenant_house(store, shelf, shop, voices, cache=cache or cache_folder(), now=now)
+        )
+        contexts = Contexts(house.build)
+        leases = Leases(notices=Told(now), records=DeadCalls())
+        server = await asyncio.to_thread(_server_name, installation.data)
+        await recover(installation, leases, server, now())
+        switchboard = await stack.enter_async_context(
+            Switchboard(
+                store,
+                installation.sealer,
+                DerivedSealer(installation.keyring.derive),
+                leases,
+                contexts,
+                facts,
+                process=f"{server}:{secrets.token_hex(4)}",
+                directory=directory,
+                now=now,
+            )
+        )
+        await switchboard.show()
+        background = [
+            asyncio.create_task(contexts.follow(store), name="changes of tenants"),
+            asyncio.create_task(_keep_recovering(installation, leases, now), name="recovery of dead calls"),
+        ]
+        try:
+            yield Platform(installation, switchboard, contexts)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+
+async def recover(installation: Installation, leases: Leases, server: str, now: datetime) -> int:
+    """Close the calls that dead processes of this server left: billed as far as they told, their credit returned, their
+    records ended; how many were billed. server: prefix of the names of its processes: no other one of it runs."""
+    store = installation.store
+    dead = [holder for holder in await holders(store) if holder.startswith(f"{server}:")]
+    closed = await leases.recover(store, now, dead=dead)
+    async with store.platform() as scope:
+        left = [process for process in await processes(scope) if process.startswith(f"{server}:")]
+        await close_of_dead(scope, dead=left, now=now)
+    return len(closed)
+
+
+async def _keep_recovering(installation: Installation, leases: Leases, now: Callable[[], datetime]) -> None:
+    """Also what other servers on this database left: by their leases, which have run out."""
+    while True:
+        await asyncio.sleep(RECOVER_S)
+        try:
+            await leases.recover(installation.store, now())
+        except StoreError as error:
+            _log.warning("dead calls cannot be recovered now: %s", error)
+
+
+async def _voices(stack: AsyncExitStack, models: EmbeddedSet) -> Voices:
+    stt = SttCascade([models.stt])
+    tts = TtsCascade([models.tts])
+    vad = VadCascade([models.vad, models.vad_fallback])
+    for chain in (stt, tts, vad):
+        stack.push_async_callback(chain.aclose)
+    return Voices(stt, tts, vad, models.embedder)
+
+
+def _server_name(data: Path) -> str:
+    """A name for the servers of this data folder, the same at every start."""
+    path = data / SERVER_FILE
+    if not path.exists():
+        path.write_text(f"s{secrets.token_hex(6)}\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
