@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,17 +15,10 @@ from aivoice.core.config import CallConfig
 from aivoice.engine.disk import DiskError, PlainFile
 from aivoice.engine.journal import FileJournal, Redact
 from aivoice.engine.recorder import Recorder
-from aivoice.engine.replay import read
-from aivoice.engine.samples import HEADER_BYTES, SAMPLE_BYTES, GrowingWav, wav_header
-from aivoice.security.call_crypto import OpenedFile, SealedFile
+from aivoice.engine.samples import GrowingWav
+from aivoice.security.call_crypto import SealedFile
 from aivoice.security.secret_watch import SecretWatch
-from aivoice.traces.build import to_json, trace_of
-from aivoice.traces.model import Trace
-from aivoice.traces.transcript import render_transcript
-from aivoice.traces.waterfall_svg import render_waterfall
-
-JOURNAL, RECORDING = "journal", "recording"
-NAMES = {JOURNAL: "journal.jsonl.sealed", RECORDING: "recording.wav.sealed"}
+from aivoice.traces.sealed import JOURNAL, NAMES, RECORDING
 
 _log = logging.getLogger(__name__)
 
@@ -141,45 +133,3 @@ def _following(watch: SecretWatch) -> Redact:
                 return watch.text(text)
 
     return redact
-
-
-class CallArchive:
-    """Reads the files of one call back. key: the call's. Everything here blocks: run it in a thread.
-
-    Raises NotFoundError where they are gone, SealError where they were changed.
-    """
-
-    def __init__(self, directory: Path, key: bytes, *, call_id: str, business: str = "") -> None:
-        self._directory, self._key, self._call_id, self._business = directory, key, call_id, business
-
-    def journal(self) -> str:
-        """JSON lines, redacted as they are kept."""
-        return self._whole(JOURNAL).decode()
-
-    def recording(self) -> bytes:
-        """A WAV, whole."""
-        data = self._whole(RECORDING)
-        samples = (len(data) - HEADER_BYTES) // SAMPLE_BYTES
-        return wav_header(max(samples, 0)) + data[HEADER_BYTES : HEADER_BYTES + max(samples, 0) * SAMPLE_BYTES]
-
-    def trace(self) -> Trace:
-        reading = read(self.journal().splitlines(keepends=True), "journal")
-        records = [(entry.at_us, entry.value) for entry in reading.entries if entry.kind in ("event", "command")]
-        return trace_of(records, call_id=self._call_id, business=self._business, clips=reading.config.clips)
-
-    def file(self, name: str) -> bytes:
-        """One of ``recording.wav``, ``journal.jsonl``, ``transcript.md``, ``trace.json``, ``waterfall.svg``."""
-        match name:
-            case "recording.wav":
-                return self.recording()
-            case "journal.jsonl":
-                return self.journal().encode()
-            case "transcript.md":
-                return render_transcript(self.trace()).encode()
-            case "trace.json":
-                return json.dumps(to_json(self.trace()), ensure_ascii=False).encode()
-            case _:
-                return render_waterfall(self.trace()).encode()
-
-    def _whole(self, name: str) -> bytes:
-        return b"".join(OpenedFile(self._directory / NAMES[name], self._key, name).blocks())

@@ -24,7 +24,7 @@ from aivoice.errors import VoiceError
 from aivoice.hosting.after_call import Ended, write_down
 from aivoice.hosting.calls import Calls, Taken
 from aivoice.hosting.meter import UsageMeter
-from aivoice.hosting.sealed_files import CallArchive, SealedFiles
+from aivoice.hosting.sealed_files import SealedFiles
 from aivoice.hosting.tenant_house import TenantContext
 from aivoice.security.call_crypto import call_key, new_call_key
 from aivoice.security.keyring import Sealer
@@ -39,6 +39,7 @@ from aivoice.tenants.sealing import Sealer as TextSealer
 from aivoice.tools.outgoing import emit
 from aivoice.tools.spec import CallFacts
 from aivoice.traces.build import build_trace
+from aivoice.traces.sealed import CallArchive
 from aivoice.transports.webrtc import DEFAULTS, WebRtcSettings
 
 AFTER_S = 1.0
