@@ -259,7 +259,7 @@ async def show_log(asked: Annotated[Asked, tenants("audit.read")], limit: Limit 
     return answer({"entries": found, "next": following or None})
 
 
-@router.get("/export")
+@router.get("/export", responses={200: {"content": {"application/jsonl": {}}}}, response_class=StreamingResponse)
 async def export(asked: Annotated[Asked, tenants("data.export")]) -> Response:
     """Everything that is kept, as JSON lines: tables, then calls with their transcripts."""
     async with asked.reading() as scope:

@@ -85,7 +85,11 @@ async def show_usage_events(call_id: CallId, asked: Annotated[Asked, tenants("us
         return answer({"events": await events_of(scope, call_id)})
 
 
-@router.get("/calls/{call_id}/files/{name}")
+@router.get(
+    "/calls/{call_id}/files/{name}",
+    responses={200: {"content": dict.fromkeys([kind.partition(";")[0] for kind in FILES.values()], {})}},
+    response_class=Response,
+)
 async def show_file(call_id: CallId, name: FileName, asked: Annotated[Asked, tenants("calls.read")]) -> Response:
     """Opened for this answer alone; 404 where it was erased or never kept."""
     async with asked.reading() as scope:
