@@ -12,8 +12,11 @@ import typer
 from typer.exceptions import TyperException
 
 from aivoice import __version__
+from aivoice.cli.asking import Data, Key, Server
+from aivoice.cli.developer import knowledge_app, tool_app
 from aivoice.cli.output import EXIT_ERROR, EXIT_INTERRUPTED, report
 from aivoice.cli.running import Interrupted
+from aivoice.cli.tenant import tenant_app
 from aivoice.errors import InputError, VoiceError
 
 app = typer.Typer(
@@ -29,10 +32,11 @@ Businesses = Annotated[list[Path] | None, typer.Argument(help="Business files (Y
 Business = Annotated[Path | None, typer.Argument(help="A business file (YAML). Default: the first example.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the calls' files.")]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder of the installation: keys and database. Default: AIVOICE_DATA, or your own."),
-]
+
+
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(tool_app, name="tool")
+app.add_typer(knowledge_app, name="knowledge")
 
 
 @app.callback()
@@ -57,6 +61,7 @@ def serve(
     businesses: Businesses = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0: any free one.")] = 8000,
+    control_port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the control plane; 0: any.")] = 8001,
     lines: Annotated[int, typer.Option(min=1, max=500, help="Most calls at a time; more are refused.")] = 8,
     out: Out = Path("calls"),
     data: Data = None,
@@ -64,7 +69,7 @@ def serve(
     """Answer calls: a page with a Call button at http://127.0.0.1:8000, and WHIP for any WebRTC client."""
     from aivoice.cli.serve import serve_command
 
-    serve_command(businesses or [], host=host, port=port, lines=lines, out=out, data=data)
+    serve_command(businesses or [], host=host, port=port, control_port=control_port, lines=lines, out=out, data=data)
 
 
 @app.command()
@@ -141,6 +146,21 @@ def check(
     from aivoice.cli.check import check_command
 
     check_command(files, as_json=as_json)
+
+
+@app.command()
+def api(
+    method: Annotated[str, typer.Argument(help="GET, POST, PUT, PATCH or DELETE.")],
+    path: Annotated[str, typer.Argument(help="A path of the control plane: /v1/tenants.")],
+    body: Annotated[str, typer.Option(help="JSON.")] = "",
+    data: Data = None,
+    server: Server = "",
+    key: Key = "",
+) -> None:
+    """Ask the control plane anything (docs/api.md): a server's, or that of this machine."""
+    from aivoice.cli.developer import api_command
+
+    api_command(method, path, body, data, server, key)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,24 +14,27 @@ from aivoice.api.desk import CallDesk
 from aivoice.api.serving import check_free, loopback, serve_http
 from aivoice.cli.output import console, make_folder
 from aivoice.cli.running import run
+from aivoice.hosting.control import control_plane
 from aivoice.hosting.house import example_files
-from aivoice.hosting.installation import data_folder, open_installation
+from aivoice.hosting.installation import INFERENCE, Installation, data_folder, open_installation
 from aivoice.hosting.opening import open_all
-from aivoice.hosting.platform import open_platform
-from aivoice.providers.embedded.bundle import EmbeddedSet
+from aivoice.hosting.platform import ALLOWED, open_platform
+from aivoice.providers.embedded.bundle import EmbeddedSet, settings
 from aivoice.tenants.lifecycle import tenants
 
 
 def serve_command(
-    businesses: list[Path], *, host: str, port: int, lines: int, out: Path, data: Path | None = None
+    businesses: list[Path], *, host: str, port: int, control_port: int, lines: int, out: Path, data: Path | None = None
 ) -> None:
     """Runs until Ctrl-C or SIGTERM; live calls are then ended politely and their files are whole."""
     check_free(host, port)
+    if control_port:
+        check_free(host, control_port)
     make_folder(out)
-    run(_serve(businesses, host, port, lines, out, data or data_folder()))
+    run(_serve(businesses, host, port, control_port, lines, out, data or data_folder()))
 
 
-async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path, data: Path) -> None:
+async def _serve(paths: list[Path], host: str, port: int, control_port: int, lines: int, out: Path, data: Path) -> None:
     screen = console()
     begun = time.monotonic()
 
@@ -42,10 +46,12 @@ async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path,
         async with installation.store.platform() as scope:
             fresh = not await tenants(scope, limit=1)
         files = paths or (example_files() if fresh else [])
-        await open_all(installation, files, datetime.now(UTC), progress)
+        await open_all(installation, files, lambda: datetime.now(UTC), progress)
+        socket = str(data / INFERENCE)
         async with (
-            EmbeddedSet.start(progress=progress) as models,
+            EmbeddedSet.start(progress=progress, given=settings(listen=socket)) as models,
             open_platform(installation, models, directory=out) as platform,
+            control_plane(_control_settings(installation, socket, out, host, control_port)) as control,
             CallDesk(
                 platform.switchboard,
                 platform.switchboard,
@@ -56,6 +62,7 @@ async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path,
             ) as desk,
             serve_http(desk, host, port) as url,
         ):
+            progress(f"the control plane answers at {control}")
             await platform.switchboard.warm()
             names = ", ".join(info.name for info in desk.businesses.all())
             screen.print(Text.assemble(("Ready ", "bold green"), f"after {time.monotonic() - begun:.1f} s: {names}"))
@@ -67,3 +74,17 @@ async def _serve(paths: list[Path], host: str, port: int, lines: int, out: Path,
                     Text("Whoever reaches this port can hear and read every call of this server.", style="yellow")
                 )
             await asyncio.Event().wait()
+
+
+def _control_settings(installation: Installation, socket: str, out: Path, host: str, port: int) -> dict[str, object]:
+    """For the control plane's process (`api.control.context.open_control`)."""
+    return {
+        "host": host,
+        "port": port,
+        "keys": installation.keyring.to_text(),
+        "database": installation.urls.owner,
+        "calls": str(out.resolve()),
+        "inference": socket,
+        "allowed": [part.strip() for part in os.environ.get(ALLOWED, "").split(",") if part.strip()],
+        "smtp": os.environ.get("AIVOICE_SMTP", ""),
+    }

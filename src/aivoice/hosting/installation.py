@@ -17,6 +17,8 @@ from aivoice.store.roles import Urls, urls_for
 
 DATA_FOLDER = "AIVOICE_DATA"
 DATABASE = "DATABASE_URL"
+INFERENCE = "inference.sock"
+"""In the data folder: where a server that runs has its models."""
 
 
 @dataclass(frozen=True, slots=True)

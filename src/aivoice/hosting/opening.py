@@ -58,18 +58,26 @@ async def open_tenant(
     """
     store = installation.store
     tenant_id = tenant_id or tenant_id_of(path)
-    draft, folder = await asyncio.to_thread(lambda: (check_bundle(read_bundle(path)), path.resolve().parent))
+    draft = await asyncio.to_thread(lambda: check_bundle(read_bundle(path)))
     made = await _made(store, tenant_id, draft, now)
-    async with store.platform() as scope:
-        service = str(folder / draft.business.service) if draft.business.service else ""
-        if (await get(scope, tenant_id)).service_file != service:
-            await attach_service(scope, tenant_id, service)
+    await attach_services(installation, tenant_id, path)
     async with store.tenant(tenant_id) as scope:
         applied = await apply(scope, draft, now, author=author, note=note, expected=expected)
         numbers = [number.e164 for number in await numbers_of(scope)]
     if not numbers:
         numbers = [await give_number(store, tenant_id, draft.business.phone, now)]
     return Opened(tenant_id, applied, tuple(numbers), made)
+
+
+async def attach_services(installation: Installation, tenant_id: str, path: Path) -> str:
+    """Attach the service that stands beside a business file of this machine, where it names one; the telephone number
+    that the file gives."""
+    draft, folder = await asyncio.to_thread(lambda: (check_bundle(read_bundle(path)), path.resolve().parent))
+    service = str(folder / draft.business.service) if draft.business.service else ""
+    async with installation.store.platform() as scope:
+        if (await get(scope, tenant_id)).service_file != service:
+            await attach_service(scope, tenant_id, service)
+    return draft.business.phone
 
 
 async def _made(store: Store, tenant_id: str, draft: Draft, now: datetime) -> bool:
@@ -101,12 +109,12 @@ async def give_number(store: Store, tenant_id: str, wanted: str, now: datetime) 
 
 
 async def open_all(
-    installation: Installation, paths: Sequence[Path], now: datetime, progress: Callable[[str], None]
+    installation: Installation, paths: Sequence[Path], now: Callable[[], datetime], progress: Callable[[str], None]
 ) -> list[Opened]:
     """`open_tenant` of each. Raises as it does, at the first that fails."""
     opened: list[Opened] = []
     for path in paths:
-        found = await open_tenant(installation, path, now, author="serve")
+        found = await open_tenant(installation, path, now(), author="serve")
         version = found.applied.version.number
         progress(
             f"{found.tenant_id}: version {version}{' (new)' if found.applied.made else ''}, {', '.join(found.numbers)}"

@@ -137,7 +137,8 @@ class Users:
             raise InputError("The last owner cannot be removed.", code="last_owner", stage="security")
         row = await scope.one(
             f"UPDATE {at.prefix}users SET role = coalesce(%(role)s::text, role), disabled_at = CASE "
-            "WHEN %(disabled)s::boolean IS NULL THEN disabled_at WHEN %(disabled)s::boolean THEN %(now)s::timestamptz END "
+            "WHEN %(disabled)s::boolean IS NULL THEN disabled_at "
+            "WHEN %(disabled)s::boolean THEN %(now)s::timestamptz END "
             f"WHERE {at.where} user_id = %(id)s RETURNING {_COLUMNS}",
             {"id": user_id, "role": role, "disabled": disabled, "now": now},
         )

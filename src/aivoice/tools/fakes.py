@@ -44,3 +44,10 @@ class NoTexts:
 
     async def send(self, to: str, text: str, *, key: str) -> None:
         raise DeliveryError("no provider of text messages is configured", code="sms_unavailable", permanent=True)
+
+
+class NoMailer:
+    """`ports.Mailer` of an installation without a mail server: each goes to the dead-letter list, and says why."""
+
+    async def send(self, mail: Mail) -> None:
+        raise DeliveryError("no mail server is configured", code="mail_unavailable", permanent=True)

@@ -76,7 +76,8 @@ async def change_webhook(
         guard.check(url)
     row = await scope.one(
         "UPDATE webhooks SET url = coalesce(%(url)s::text, url), events = coalesce(%(events)s::text[], events), "
-        "active = coalesce(%(active)s::boolean, active) WHERE tenant_id = %(tenant_id)s AND webhook_id = %(id)s RETURNING *",
+        "active = coalesce(%(active)s::boolean, active) "
+        "WHERE tenant_id = %(tenant_id)s AND webhook_id = %(id)s RETURNING *",
         {"id": webhook_id, "url": url, "events": None if events is None else list(_events(events)), "active": active},
     )
     return _webhook(row)

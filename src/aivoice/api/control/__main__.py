@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from aivoice.api.control.app import create_control
+from aivoice.api.control.chores import mailer_of, run_chores
 from aivoice.api.control.context import open_control
 from aivoice.api.serving import check_free
 from aivoice.errors import VoiceError
@@ -56,6 +57,7 @@ async def serve() -> None:
     host, port = str(settings["host"]), int(settings["port"])
     check_free(host, port)
     async with open_control(settings) as control:
+        mailer = mailer_of(str(settings.get("smtp", "")), control)
         config = uvicorn.Config(
             create_control(control),
             access_log=False,
@@ -73,7 +75,12 @@ async def serve() -> None:
             shown = f"[{host}]" if ":" in host else host
             sys.stdout.write(f"http://{shown}:{sock.getsockname()[1]}\n")
             sys.stdout.flush()
-            await _Server(config).until(reader, sock)
+            chores = asyncio.create_task(run_chores(control, mailer), name="chores")
+            try:
+                await _Server(config).until(reader, sock)
+            finally:
+                chores.cancel()
+                await asyncio.gather(chores, return_exceptions=True)
 
 
 def main() -> int:

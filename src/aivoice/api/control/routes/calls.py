@@ -87,7 +87,7 @@ async def show_usage_events(call_id: CallId, asked: Annotated[Asked, tenants("us
 
 @router.get(
     "/calls/{call_id}/files/{name}",
-    responses={200: {"content": dict.fromkeys([kind.partition(";")[0] for kind in FILES.values()], {})}},
+    responses={200: {"content": {kind.partition(";")[0]: {} for kind in FILES.values()}}},
     response_class=Response,
 )
 async def show_file(call_id: CallId, name: FileName, asked: Annotated[Asked, tenants("calls.read")]) -> Response:
