@@ -6,27 +6,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from aivoice.api.control.app import create_control
-from aivoice.api.control.asked import principal_of
-from aivoice.api.control.context import control_over
 from aivoice.errors import VoiceError
-from aivoice.hosting.installation import INFERENCE, Installation, data_folder, open_installation
-from aivoice.hosting.platform import guard_of_environment
-from aivoice.providers.embedded.bundle import EmbeddedSet, settings
-from aivoice.providers.embedded.minilm import MiniLmEmbedder
-from aivoice.providers.inference import Inference
-from aivoice.providers.ports import Embedder
-from aivoice.security.permissions import Permission, Principal
+
+if TYPE_CHECKING:
+    from aivoice.hosting.installation import Installation
 
 SERVER, KEY = "AIVOICE_SERVER", "AIVOICE_KEY"
-CALLS = "calls"
 
 Progress = Callable[[str], None]
 
@@ -86,44 +78,12 @@ async def control_plane(
     """server, key: of a control plane that runs (``""``: AIVOICE_SERVER and AIVOICE_KEY); without one, the installation
     of this machine, as its operator. models: embeddings are needed. Raises VoiceError."""
     server = server or os.environ.get(SERVER, "")
-    async with AsyncExitStack() as stack:
-        if server:
-            headers = {"Authorization": f"Bearer {key or os.environ.get(KEY, '')}"}
-            client = httpx2.AsyncClient(base_url=server, headers=headers, timeout=60)
-            yield ControlPlane(await stack.enter_async_context(client), None)
-            return
-        folder = data or data_folder()
-        installation = await stack.enter_async_context(open_installation(folder, progress=progress, connections=4))
-        embedder = await _embedder(stack, folder, progress) if models else None
-        control = stack.enter_context(
-            control_over(
-                installation.store,
-                installation.keyring,
-                calls=Path(CALLS),
-                embedder=embedder,
-                guard=guard_of_environment(),
-            )
-        )
-        app = create_control(control)
-        app.dependency_overrides[principal_of] = _this_machine
-        transport = httpx2.ASGITransport(app=app)
-        client = httpx2.AsyncClient(transport=transport, base_url="http://local", timeout=60)
-        yield ControlPlane(await stack.enter_async_context(client), installation)
+    if server:
+        headers = {"Authorization": f"Bearer {key or os.environ.get(KEY, '')}"}
+        async with httpx2.AsyncClient(base_url=server, headers=headers, timeout=60) as client:
+            yield ControlPlane(client, None)
+        return
+    from aivoice.cli.own_plane import own_plane  # the whole platform: only where it is this machine's
 
-
-async def _this_machine() -> Principal:
-    """Whoever may read the keys of an installation is its operator."""
-    return Principal("system", "command line", None, frozenset(get_args(Permission)))
-
-
-async def _embedder(stack: AsyncExitStack, folder: Path, progress: Progress) -> Embedder:
-    """Of a server that runs over this folder, or of our own (a few seconds)."""
-    socket = folder / INFERENCE
-    if socket.exists():
-        try:
-            joined = Inference(settings(connect=str(socket)))
-            return MiniLmEmbedder(await stack.enter_async_context(joined))
-        except VoiceError:
-            progress("no server runs here: loading the models")
-    models = await stack.enter_async_context(EmbeddedSet.start(progress=progress))
-    return models.embedder
+    async with own_plane(data, models=models, progress=progress) as (client, installation):
+        yield ControlPlane(client, installation)
