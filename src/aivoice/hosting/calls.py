@@ -168,12 +168,27 @@ class Calls:
         text, leg = await answer(offer_sdp, pacer=self.pacer, settings=self._webrtc)
         transport = EchoCancelled(leg)
         try:
-            taken = self._take(call_id, business, hub)
-            files = CallFiles(directory, call_id, taken.hosted) if taken.keep else taken.files
-            return self.run(transport, call_id=call_id, taken=taken, files=files, hub=hub, answer_sdp=text)
+            return self.take(
+                transport, call_id=call_id, business=business, directory=directory, hub=hub, answer_sdp=text
+            )
         except BaseException:
             await transport.close("failed")
             raise
+
+    def take(
+        self,
+        transport: Transport,
+        *,
+        call_id: str,
+        business: BusinessInfo,
+        directory: Path,
+        hub: CallHub,
+        answer_sdp: str = "",
+    ) -> HostedCall:
+        """Answer a call of `business` that comes by any transport. Raises DiskError for the folder."""
+        taken = self._take(call_id, business, hub)
+        files = CallFiles(directory, call_id, taken.hosted) if taken.keep else taken.files
+        return self.run(transport, call_id=call_id, taken=taken, files=files, hub=hub, answer_sdp=answer_sdp)
 
     def _take(self, call_id: str, business: BusinessInfo, hub: CallHub) -> Taken:
         """What answers the call. Raises VoiceError."""

@@ -20,6 +20,7 @@ from aivoice.api.hub import CallHub
 from aivoice.billing import CallCredit, Leases
 from aivoice.core import commands as c
 from aivoice.core import events as e
+from aivoice.core.config import CallConfig
 from aivoice.errors import VoiceError
 from aivoice.hosting.after_call import Ended, write_down
 from aivoice.hosting.calls import Calls, Taken
@@ -150,6 +151,11 @@ class Switchboard(Calls):
             task.cancel()
         await asyncio.gather(*self._after, return_exceptions=True)
 
+    @property
+    def writing(self) -> int:
+        """Ended calls whose bill and record are not committed yet."""
+        return len(self._after)
+
     # ------------------------------------------------------------ Directory
 
     def all(self) -> Sequence[BusinessInfo]:
@@ -275,7 +281,7 @@ class Switchboard(Calls):
         hosted = line.context.for_call(line.decision, line.memory)
         meter = UsageMeter(call_id)
         look = self._facts.begin(call_id, open_now=self._is_open(line.context))
-        files = self._files(call_id, line)
+        files = self._files(call_id, line, hosted.config)
 
         def ended(reason: str) -> None:
             self._facts.end(call_id)
@@ -294,7 +300,7 @@ class Switchboard(Calls):
             keep=False,
         )
 
-    def _files(self, call_id: str, line: _Line) -> SealedFiles | None:
+    def _files(self, call_id: str, line: _Line, config: CallConfig) -> SealedFiles | None:
         keep = line.found.settings.keep
         if line.key is None or line.decision.action == "announce":
             return None
@@ -302,7 +308,7 @@ class Switchboard(Calls):
         return SealedFiles(
             self._directory / line.found.tenant_id / call_id,
             call_id,
-            line.context.hosted.config,
+            config,
             line.key,
             kinds=line.found.settings.redact,
             record=record,
