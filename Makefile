@@ -42,6 +42,8 @@ prove: setup-dev setup-bench
 	$(BIN)/aivoice simulate --calls 1000 --out .cache/broken-contracts --docs docs/benchmarks.md || failed="$$failed simulate($$?)"; \
 	case "$$failed" in *130*) exit 130;; esac; \
 	AIVOICE_CONTRACTS=2000 $(BIN)/pytest -q --timeout 1200 tests/unit/core/test_contracts.py || failed="$$failed contracts($$?)"; \
+	AIVOICE_KILLS=200 $(BIN)/pytest -q --timeout 3000 tests/integration/store/test_billing_killed.py || failed="$$failed kills($$?)"; \
+	AIVOICE_SCHEMATHESIS=60 $(BIN)/pytest -q --timeout 1200 tests/integration/api/test_schema.py || failed="$$failed schema($$?)"; \
 	$(BIN)/pytest -q tests/browser || failed="$$failed browser($$?)"; \
 	$(BIN)/aivoice bench --prove || failed="$$failed bench($$?)"; \
 	if [ -n "$$failed" ]; then echo "prove: not as asked:$$failed; NO in docs/benchmarks.md says where"; exit 1; fi; \

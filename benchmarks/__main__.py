@@ -1,4 +1,4 @@
-"""`python -m benchmarks [peers | sweep | media | embedded | turns] …`: the benchmarks of this checkout.
+"""`python -m benchmarks [peers | sweep | media | embedded | turns | platform] …`: the benchmarks of this checkout.
 
 With no name: the peers. ``--quick``: samples of all. ``--prove``: all in full, written into docs/benchmarks.md.
 ``--help``: this, and every part's own options.
@@ -13,13 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks import embedded_calls, embedded_turns, media, peers, sweep
+from benchmarks import embedded_calls, embedded_turns, media, peers, platform_figures, sweep
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[[list[str]], int]] = {
     "media": media.main,
     "embedded": embedded_calls.main,
     "turns": embedded_turns.main,
+    "platform": platform_figures.main,
     "sweep": sweep.main,
     "peers": peers.main,
 }

@@ -85,6 +85,21 @@ def told(title: str, rows: list[tuple[int, str, float, bool, bool]]) -> None:
     )
 
 
+def test_half(rows: list[tuple[int, str, float, bool, bool]]) -> dict[str, float]:
+    """Percent, of the half that set no threshold."""
+    answerable = [row for row in rows if row[0] == 1 and row[1] != "none"]
+    none = [row for row in rows if row[0] == 1 and row[1] == "none"]
+
+    def percent(values: list[bool]) -> float:
+        return round(100 * sum(values) / max(len(values), 1), 1)
+
+    return {
+        "recall@5": percent([row[3] for row in answerable]),
+        "answerable refused": percent([row[2] < ANSWERABLE for row in answerable]),
+        "unanswerable refused": percent([row[2] < ANSWERABLE for row in none]),
+    }
+
+
 def _share(values: Sequence[bool]) -> str:
     return f"{sum(values) / max(len(values), 1):.1%} of {len(values)}"
 

@@ -69,7 +69,7 @@ def network(seconds: float) -> tuple[list[dict[str, Any]], list[Goal]]:
     ]
 
 
-async def _legs(pairs: int, seconds: float) -> dict[str, float]:
+async def legs(pairs: int, seconds: float) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     pacer = Pacer(loop)
     speech = babble(5.0, 1)
@@ -120,7 +120,7 @@ def _talker(leg: WebRtcTransport, frames: list[bytes]) -> Callable[[], None]:
 
 def cost(seconds: float) -> tuple[dict[str, float], list[Goal]]:
     """CPU of one leg: Opus both ways, SRTP, ICE, jitter buffer, pacer."""
-    figures = asyncio.run(_legs(5, seconds))
+    figures = asyncio.run(legs(5, seconds))
     percent = figures["core_percent_a_leg"]
     return figures, [at_most("CPU of a WebRTC leg, Opus included", percent, 3, "% of a core")]
 

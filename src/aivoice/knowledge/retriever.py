@@ -98,6 +98,10 @@ class Shelf:
         for key in [key for key in self._kept if key[0] == tenant_id]:
             del self._kept[key]
 
+    def forget_all(self) -> None:
+        """Everything is loaded again when it is next asked for."""
+        self._kept.clear()
+
     async def _load(self, tenant_id: str, version: int) -> TenantKnowledge:
         async with self._store.tenant(tenant_id) as scope:
             loaded = await load(scope, version)

@@ -69,7 +69,8 @@ async def serve() -> None:
             limit_concurrency=500,
         )
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as sock:
+        # With its protocol named, asyncio sets TCP_NODELAY on what it accepts; without, every answer waits 40 ms.
+        with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
             shown = f"[{host}]" if ":" in host else host
