@@ -20,7 +20,8 @@ class UsageMeter:
 
     def __init__(self, call_id: str) -> None:
         self._call_id = call_id
-        self._provider = dict.fromkeys(_STAGES, "unknown")
+        self._provider = dict.fromkeys(_STAGES, "")  # "": not known yet
+        self._first: dict[str, str] = {}
         self._counted: Counter[tuple[str, str]] = Counter()
         self._generations: dict[int, list[int]] = {}  # turn → requests whose reply is still open
         self._tokens: dict[int, tuple[str, e.Usage]] = {}
@@ -31,6 +32,7 @@ class UsageMeter:
         match item:
             case e.ProviderAttempt(stage=stage, provider=provider, state="useful") if stage in _STAGES:
                 self._provider[stage] = provider
+                self._first.setdefault(stage, provider)
             case e.MediaUp() if not self._up_at_us:
                 self._up_at_us = at_us
             case c.Finish() if self._up_at_us:
@@ -60,6 +62,9 @@ class UsageMeter:
             counted[p.LLM_WASTED_PROMPT if wasted else p.LLM_PROMPT, provider] += max(prompt, 0)
             counted[p.LLM_CACHED, provider] += usage.cached_tokens
             counted[p.LLM_WASTED_COMPLETION if wasted else p.LLM_COMPLETION, provider] += usage.completion_tokens
+        for kind, provider in [key for key in counted if not key[1]]:
+            stage = kind.partition(".")[0]
+            counted[kind, self._first.get(stage, "unknown")] += counted.pop((kind, provider))
         return tuple(
             UsageEvent(f"{self._call_id}:{kind}:{provider}", kind, provider, quantity)
             for (kind, provider), quantity in sorted(counted.items())

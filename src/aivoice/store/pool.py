@@ -101,6 +101,8 @@ def _pool(conninfo: str, size: int) -> Pool:
         max_size=size,
         timeout=WAIT_S,
         max_waiting=size * 25,
+        # Tries wait longer and longer; given up soon, the next request begins anew, at once when the server is back.
+        reconnect_timeout=2.0,
         open=False,
     )
 

@@ -86,13 +86,13 @@ async def erase_tenant(store: Store, tenant_id: str, now: datetime) -> None:
 async def sweep(scope: Scope, *, recordings: int, transcripts: int, callers: int, now: datetime) -> dict[str, int]:
     """Erase what is older than so many days: keys of calls (and with them journals and recordings), transcripts,
     what is remembered of callers; how many rows of each."""
+    keys: LiteralString = (
+        "DELETE FROM call_keys WHERE tenant_id = %(tenant_id)s AND file = %(file)s "
+        "AND created_at < %(now)s - make_interval(days => %(days)s)"
+    )
     ages: tuple[tuple[str, LiteralString, int], ...] = (
-        (
-            "call_keys",
-            "DELETE FROM call_keys WHERE tenant_id = %(tenant_id)s "
-            "AND created_at < %(now)s - make_interval(days => %(days)s)",
-            max(recordings, transcripts),
-        ),
+        ("recording", keys, recordings),
+        ("journal", keys, transcripts),
         (
             "call_segments",
             "DELETE FROM call_segments s USING calls c WHERE s.tenant_id = %(tenant_id)s AND c.tenant_id = s.tenant_id "
@@ -106,4 +106,4 @@ async def sweep(scope: Scope, *, recordings: int, transcripts: int, callers: int
             callers,
         ),
     )
-    return {name: await scope.run(sql, {"now": now, "days": days}) for name, sql, days in ages}
+    return {name: await scope.run(sql, {"now": now, "days": days, "file": name}) for name, sql, days in ages}

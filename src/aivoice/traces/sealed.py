@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from aivoice.engine.replay import read
 from aivoice.engine.samples import HEADER_BYTES, SAMPLE_BYTES, wav_header
-from aivoice.security.call_crypto import OpenedFile
+from aivoice.security.call_crypto import File, OpenedFile
+from aivoice.store import NotFoundError
 from aivoice.traces.build import to_json, trace_of
 from aivoice.traces.model import Trace
 from aivoice.traces.transcript import render_transcript
@@ -16,17 +18,17 @@ from aivoice.traces.waterfall_svg import render_waterfall
 
 JOURNAL: Final = "journal"
 RECORDING: Final = "recording"
-NAMES: Final = {JOURNAL: "journal.jsonl.sealed", RECORDING: "recording.wav.sealed"}
+NAMES: Final[Mapping[File, str]] = {JOURNAL: "journal.jsonl.sealed", RECORDING: "recording.wav.sealed"}
 
 
 class CallArchive:
-    """Reads the files of one call back. key: the call's. Everything here blocks: run it in a thread.
+    """Reads the files of one call back. keys: those that are left. Everything here blocks: run it in a thread.
 
     Raises NotFoundError where they are gone, SealError where they were changed.
     """
 
-    def __init__(self, directory: Path, key: bytes, *, call_id: str, business: str = "") -> None:
-        self._directory, self._key, self._call_id, self._business = directory, key, call_id, business
+    def __init__(self, directory: Path, keys: Mapping[File, bytes], *, call_id: str, business: str = "") -> None:
+        self._directory, self._keys, self._call_id, self._business = directory, keys, call_id, business
 
     def journal(self) -> str:
         """JSON lines, redacted as they are kept."""
@@ -57,5 +59,7 @@ class CallArchive:
             case _:
                 return render_waterfall(self.trace()).encode()
 
-    def _whole(self, name: str) -> bytes:
-        return b"".join(OpenedFile(self._directory / NAMES[name], self._key, name).blocks())
+    def _whole(self, file: File) -> bytes:
+        if file not in self._keys:
+            raise NotFoundError("This file of the call is not kept any more.", code="file_missing")
+        return b"".join(OpenedFile(self._directory / NAMES[file], self._keys[file], file).blocks())

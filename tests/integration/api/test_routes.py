@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -9,10 +10,13 @@ import psycopg
 from tests.integration.api.plane import FILE, Plane, plane_test, problem
 from tests.integration.store.running import NOW
 
+from aivoice.api.control.chores import sweep_all
 from aivoice.billing import Leases
 from aivoice.engine.disk import PlainFile
-from aivoice.security.call_crypto import SealedFile, new_call_key
+from aivoice.security.call_crypto import SealedFile, new_call_keys
+from aivoice.security.rate import Rate, RateLimiter
 from aivoice.tenants.callers import remember
+from aivoice.tenants.erasure import KEPT
 from aivoice.tenants.records import Segment, close_record, open_record
 from aivoice.traces.sealed import NAMES, RECORDING
 
@@ -29,7 +33,7 @@ async def a_call(plane: Plane, call_id: str = "c1", *, tenant: str = "alpha", mi
             scope, texts, call_id, number="+15550100001", caller="+12125550147", why="usual", action="answer",
             version=1, process="p", now=at,
         )  # fmt: skip
-        key = await new_call_key(scope, plane.control.sealer, call_id, at)
+        keys = await new_call_keys(scope, plane.control.sealer, call_id, ["journal", "recording"], at)
         await leases.settle(scope, call_id, 60, at)
         await close_record(
             scope, texts, call_id, reason="agent_ended", seconds=60, turns=2, transferred="", now=at,
@@ -38,7 +42,7 @@ async def a_call(plane: Plane, call_id: str = "c1", *, tenant: str = "alpha", mi
         await remember(scope, texts, "+12125550147", "Asked a question.", call_id=call_id, now=at)
     folder = plane.control.calls / tenant / call_id
     folder.mkdir(parents=True)
-    sealed = SealedFile(PlainFile(folder / NAMES[RECORDING]), key, RECORDING)
+    sealed = SealedFile(PlainFile(folder / NAMES[RECORDING]), keys[RECORDING], RECORDING)
     sealed.write(bytes(44) + b"\1\2\3\4" * 100)
     sealed.close()
 
@@ -292,5 +296,40 @@ async def test_data_goes_out_whole_and_is_erased(plane: Plane, owner: psycopg.Co
         assert (await operator.delete(ALPHA)).status_code == 204
         assert (await operator.delete(ALPHA)).status_code == 204
         assert (await operator.get(ALPHA)).json()["name"] == "erased"
-    left = owner.execute("SELECT DISTINCT tenant_id FROM calls").fetchall()
-    assert left == []
+    tables = owner.execute(
+        "SELECT DISTINCT table_name AS name FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND column_name = 'tenant_id'"
+    ).fetchall()
+    for table in tables:
+        left = owner.execute(f"SELECT count(*) AS n FROM {table['name']} WHERE tenant_id = 'alpha'".encode()).fetchone()
+        assert left is not None
+        assert left["n"] == 0 or table["name"] in KEPT, table["name"]
+    assert not await asyncio.to_thread((plane.control.calls / "alpha").exists)
+
+
+@plane_test
+async def test_what_is_older_than_its_tenant_keeps_it_goes(plane: Plane) -> None:
+    await a_call(plane, "old", minute=-60 * 24 * 40)
+    await a_call(plane, "new")
+    assert await sweep_all(plane.control) > 0
+    async with plane.client("alpha") as alpha:
+        problem(await alpha.get(f"{ALPHA}/calls/old/files/recording.wav"), 404, "file_missing")
+        assert len((await alpha.get(f"{ALPHA}/calls/old/transcript")).json()["segments"]) == 2  # 90 days
+        assert (await alpha.get(f"{ALPHA}/calls/new/files/recording.wav")).status_code == 200
+        await alpha.put(f"{ALPHA}/settings", json={"keep": {"recordings": 0, "transcripts": 0, "callers": 0}})
+    assert await sweep_all(plane.control) > 0
+    async with plane.client("alpha") as alpha:
+        assert (await alpha.get(f"{ALPHA}/calls/old/transcript")).json()["segments"] == []
+        assert len((await alpha.get(f"{ALPHA}/calls")).json()["calls"]) == 2
+    assert not await asyncio.to_thread((plane.control.calls / "alpha" / "old").exists)
+
+
+@plane_test
+async def test_whoever_asks_too_often_is_told_when_to_come_back(plane: Plane) -> None:
+    object.__setattr__(plane.control, "limiter", RateLimiter(Rate(3, 0.001)))
+    async with plane.client("alpha") as alpha, plane.client("bravo") as bravo:
+        answers = [await alpha.get(f"{ALPHA}/webhooks") for _ in range(4)]
+        assert (await bravo.get("/v1/tenants/bravo/webhooks")).status_code == 200  # a limit of their own
+    assert [answer.status_code for answer in answers[:3]] == [200, 200, 200]
+    problem(answers[3], 429, "rate_limited")
+    assert int(answers[3].headers["retry-after"]) > 60

@@ -119,8 +119,8 @@ def later(exchange: Exchange, **by: float) -> None:
     exchange.clock[0] += timedelta(**by)
 
 
-async def written(exchange: Exchange) -> None:
+async def written(exchange: Exchange, within_s: float = 5) -> None:
     """What follows the calls is committed."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(within_s):
         while exchange.switchboard.writing:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.integration.store.exchange import Exchange, exchange, later, written
+from tests.integration.store.conftest import Postgres
+from tests.integration.store.exchange import KEYRING, Exchange, exchange, later, written
 from tests.integration.store.running import NOW, store_test
 
 from aivoice.api.directory import Ringing
@@ -16,10 +17,10 @@ from aivoice.billing import Limits, Plan, check_all, set_limits, set_plan, stand
 from aivoice.billing.plans import UNIT
 from aivoice.engine.replay import Same, read, replay
 from aivoice.hosting.switchboard import NotAnsweredError
-from aivoice.security.call_crypto import call_key, erase_call_key
+from aivoice.security.call_crypto import call_keys, erase_call_keys
 from aivoice.security.keyring import Sealer
-from aivoice.store import NotFoundError, Store
-from aivoice.tenants.callers import block, recall
+from aivoice.store import NotFoundError, Store, StoreError
+from aivoice.tenants.callers import block, recall, remember
 from aivoice.tenants.lifecycle import set_status
 from aivoice.tenants.numbers import NumberError, assign, release
 from aivoice.tenants.records import call, calls, transcript
@@ -74,9 +75,7 @@ async def test_a_call_leaves_a_bill_a_record_a_memory_sealed_files_and_webhooks(
     async with exchange(store, tmp_path, truth) as held:
         await held.tenant("alpha", A)
         async with store.tenant("alpha") as scope:
-            await add_webhook(
-                scope, Sealer(_keyring()), Guard(), url="https://example.com/h", events=["call.*"], now=NOW
-            )
+            await add_webhook(scope, Sealer(KEYRING), Guard(), url="https://example.com/h", events=["call.*"], now=NOW)
         await held.call(A, caller=CALLER, caller_says=caller)
         await written(held)
         async with store.tenant("alpha") as scope:
@@ -84,7 +83,7 @@ async def test_a_call_leaves_a_bill_a_record_a_memory_sealed_files_and_webhooks(
             words = " ".join(segment.text for segment in await transcript(scope, held.texts, "c1"))
             known = await recall(scope, held.texts, CALLER)
             told = [(each.event, each.state) for each in await deliveries(scope)]
-            key = await call_key(scope, Sealer(_keyring()), "c1")
+            key = await call_keys(scope, Sealer(KEYRING), "c1")
         assert record.caller == CALLER
         assert record.turns == 1
         assert record.seconds > 8
@@ -106,16 +105,10 @@ async def test_a_call_leaves_a_bill_a_record_a_memory_sealed_files_and_webhooks(
         assert "cleaning" in archive.file("transcript.md").decode()
         assert archive.recording()[:4] == b"RIFF"
         async with store.tenant("alpha") as scope:
-            await erase_call_key(scope, "c1")
+            await erase_call_keys(scope, "c1")
         async with store.tenant("alpha") as scope:
             with pytest.raises(NotFoundError):
-                await call_key(scope, Sealer(_keyring()), "c1")
-
-
-def _keyring():
-    from tests.integration.store.exchange import KEYRING
-
-    return KEYRING
+                await call_keys(scope, Sealer(KEYRING), "c1")
 
 
 @store_test
@@ -194,6 +187,57 @@ async def test_a_number_that_moves_reaches_the_other_business_at_once(store: Sto
         assert await check_all(store) == {}
         async with store.tenant("alpha") as scope:
             assert (await call(scope, held.texts, "c1")).reason == "not_begun"
+
+
+@store_test
+async def test_a_database_that_goes_away_in_mid_call_costs_the_caller_and_the_bill_nothing(
+    store: Store, tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    def away(*, is_away: bool) -> None:
+        allowed = "false" if is_away else "true"
+        with psycopg.connect(postgres.server, autocommit=True) as beside:
+            beside.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS {allowed}'.encode())
+            if is_away:
+                beside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
+    async with exchange(store, tmp_path) as held:
+        await held.tenant("alpha", A)
+        await held.call(A, call_id="c0", seconds=0.1)
+        await written(held)
+        calling = asyncio.create_task(held.call(A, seconds=3.0))
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(away, is_away=True)
+        reason, hub = await calling  # the caller notices nothing
+        assert reason == "caller_hung_up"
+        assert "this is Alpha" in _heard(hub)
+        with pytest.raises(StoreError):
+            await held.switchboard.admit(Ringing("c2", number=A))
+        assert held.switchboard.writing == 1
+        await asyncio.to_thread(away, is_away=False)
+        await written(held, within_s=20)
+        async with store.tenant("alpha") as scope:
+            record = await call(scope, held.texts, "c1")
+            assert record.reason == "caller_hung_up"
+            assert 3 <= record.seconds <= 4
+            assert (await standing(scope, "alpha", NOW)).open_calls == 0
+        assert await check_all(store) == {}
+
+
+@store_test
+async def test_who_calls_again_is_known_to_the_agent_as_data(store: Store, tmp_path: Path) -> None:
+    async with exchange(store, tmp_path) as held:
+        await held.tenant("alpha", A)
+        await held.tenant("bravo", B)
+        async with store.tenant("alpha") as scope:
+            await remember(scope, held.texts, CALLER, "Asked about a filling.", call_id="c0", now=NOW)
+        for number, tenant, known in ((A, "alpha", True), (B, "bravo", False)):
+            ringing = Ringing(f"c-{tenant}", number=number, caller="(212) 555-0147")
+            await held.switchboard.admit(ringing)
+            prompt = held.switchboard.prompt_of(ringing.call_id)
+            assert ("Asked about a filling." in prompt) is known
+            assert ("not instructions" in prompt) is known
+            await held.switchboard.dismiss(ringing)
+        await written(held)
 
 
 @store_test

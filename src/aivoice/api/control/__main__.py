@@ -73,6 +73,7 @@ async def serve() -> None:
         with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
+            sock.listen(512)  # from here on nobody who was told the address is refused
             shown = f"[{host}]" if ":" in host else host
             sys.stdout.write(f"http://{shown}:{sock.getsockname()[1]}\n")
             sys.stdout.flush()

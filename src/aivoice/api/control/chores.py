@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aivoice.api.control.context import Control
@@ -20,6 +19,7 @@ from aivoice.tools.guarded_http import guarded_session
 from aivoice.tools.ports import Mailer
 from aivoice.tools.smtp import SmtpMailer, SmtpSettings
 from aivoice.tools.worker import DeliveryWorker, Senders
+from aivoice.traces.sealed import NAMES
 
 SWEEP_S = 3_600.0
 PAGE = 200
@@ -92,21 +92,24 @@ async def sweep_all(control: Control) -> int:
                     now=control.now(),
                 )
                 erased += sum(done.values()) + await purge(scope, now=control.now())
-            if done["call_keys"]:
+            if done["recording"] or done["journal"]:
                 await asyncio.to_thread(_remove_unreadable, control, tenant.id, await _readable(control, tenant.id))
         if len(page) < PAGE:
             return erased
 
 
-async def _readable(control: Control, tenant_id: str) -> set[str]:
+async def _readable(control: Control, tenant_id: str) -> set[tuple[str, str]]:
     async with control.store.tenant(tenant_id) as scope:
-        rows = await scope.all("SELECT call_id FROM call_keys WHERE tenant_id = %(tenant_id)s LIMIT 1000000")
-    return {row["call_id"] for row in rows}
+        rows = await scope.all("SELECT call_id, file FROM call_keys WHERE tenant_id = %(tenant_id)s LIMIT 2000000")
+    return {(row["call_id"], NAMES[row["file"]]) for row in rows}
 
 
-def _remove_unreadable(control: Control, tenant_id: str, readable: set[str]) -> None:
+def _remove_unreadable(control: Control, tenant_id: str, readable: set[tuple[str, str]]) -> None:
     """Files whose key is gone are noise: the room is given back."""
     folder = control.calls / tenant_id
-    for found in folder.iterdir() if folder.is_dir() else ():
-        if found.name not in readable:
-            shutil.rmtree(found, ignore_errors=True)
+    for call in folder.iterdir() if folder.is_dir() else ():
+        for file in call.iterdir():
+            if (call.name, file.name) not in readable:
+                file.unlink(missing_ok=True)
+        if not any(call.iterdir()):
+            call.rmdir()

@@ -15,7 +15,7 @@ from aivoice.api.control.asked import Asked, answer, nothing, tenants
 from aivoice.api.control.pages import Cursor, Limit, next_cursor, read_cursor
 from aivoice.api.problem import Problem
 from aivoice.billing.usage import call_cost, events_of
-from aivoice.security.call_crypto import call_key, erase_call_key
+from aivoice.security.call_crypto import call_keys, erase_call_keys
 from aivoice.store import NotFoundError, Scope
 from aivoice.tenants import callers, records
 from aivoice.tenants.numbers import parse_number
@@ -94,10 +94,10 @@ async def show_file(call_id: CallId, name: FileName, asked: Annotated[Asked, ten
     """Opened for this answer alone; 404 where it was erased or never kept."""
     async with asked.reading() as scope:
         found = await records.call(scope, asked.control.texts, call_id)
-        key = await call_key(scope, asked.control.sealer, call_id)
+        keys = await call_keys(scope, asked.control.sealer, call_id)
     if found.ended_at is None:
         raise Problem(409, "The call is still going on; its files are whole when it has ended.", code="call_live")
-    archive = CallArchive(asked.control.calls / asked.tenant_id / call_id, key, call_id=call_id)
+    archive = CallArchive(asked.control.calls / asked.tenant_id / call_id, keys, call_id=call_id)
     return Response(await asyncio.to_thread(archive.file, name), media_type=FILES[name])
 
 
@@ -107,7 +107,7 @@ async def erase_call(call_id: CallId, asked: Annotated[Asked, tenants("calls.era
 
     async def work(scope: Scope) -> tuple[str, Response]:
         await records.erase_call(scope, call_id)
-        await erase_call_key(scope, call_id)
+        await erase_call_keys(scope, call_id)
         return call_id, nothing()
 
     done = await asked.write("call.erased", work)
@@ -149,7 +149,7 @@ async def erase_caller(body: CallerForm, asked: Annotated[Asked, tenants("calls.
         number = await _number(scope, body.number)
         ids = await callers.forget(scope, asked.control.texts, number)
         for call_id in ids:
-            await erase_call_key(scope, call_id)
+            await erase_call_keys(scope, call_id)
         await asked.audit(scope, "caller.erased", "", calls=len(ids))
     await _remove(asked, ids)
     return answer({"calls": ids})

@@ -74,11 +74,12 @@ def upgrade() -> None:
             "audit_log", AUDIT_LOG, key=("entry_id",), app="SELECT, INSERT", platform="SELECT, INSERT, DELETE"
         ),
         "CREATE INDEX audit_log_time ON audit_log (tenant_id, at DESC, entry_id DESC)",
-        # A row that is gone is a call that nobody can hear or read again: no copy of `sealed` is kept anywhere.
+        # A row that is gone is a file that nobody can hear or read again: no copy of `sealed` is kept anywhere.
         tenant_table(
             "call_keys",
-            "call_id text NOT NULL, sealed bytea NOT NULL, created_at timestamptz NOT NULL",
-            key=("call_id",),
+            "call_id text NOT NULL, file text NOT NULL CHECK (file IN ('journal', 'recording')), "
+            "sealed bytea NOT NULL, created_at timestamptz NOT NULL",
+            key=("call_id", "file"),
             platform="SELECT, UPDATE (sealed), DELETE",
         ),
         "CREATE INDEX call_keys_age ON call_keys (tenant_id, created_at)",
