@@ -93,6 +93,7 @@ def _serve(port: int, out: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         make("serve", f"PORT={port}", f"OUT={out}"),
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**os.environ, "AIVOICE_DATA": str(out.parent / f"{out.name}-data")},
     )  # fmt: skip
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:

@@ -61,7 +61,9 @@ def serve(
     businesses: Businesses = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0: any free one.")] = 8000,
-    control_port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the control plane; 0: any.")] = 8001,
+    control_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port of the control plane; 0: any. Default: the next one.")
+    ] = None,
     lines: Annotated[int, typer.Option(min=1, max=500, help="Most calls at a time; more are refused.")] = 8,
     out: Out = Path("calls"),
     data: Data = None,
@@ -69,7 +71,19 @@ def serve(
     """Answer calls: a page with a Call button at http://127.0.0.1:8000, and WHIP for any WebRTC client."""
     from aivoice.cli.serve import serve_command
 
-    serve_command(businesses or [], host=host, port=port, control_port=control_port, lines=lines, out=out, data=data)
+    serve_command(
+        businesses or [],
+        host=host,
+        port=port,
+        control_port=_next(port) if control_port is None else control_port,
+        lines=lines,
+        out=out,
+        data=data,
+    )
+
+
+def _next(port: int) -> int:
+    return port + 1 if 0 < port < 65_535 else 0
 
 
 @app.command()

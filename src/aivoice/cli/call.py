@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -187,11 +188,19 @@ def _exchange(url: str, call_ids: list[str], asked: Mapping[str, str] | None = N
         ):
             text = await response.text()
             if response.status != 201:
-                raise VoiceError(f"the server refused the call ({response.status}): {text[:200]}", stage="cli")
+                raise VoiceError(f"the server refused the call: {_detail(text, response.status)}", stage="cli")
             call_ids.append(response.headers["Location"].rsplit("/", 1)[-1])
             return text
 
     return post
+
+
+def _detail(text: str, status: int) -> str:
+    """What a problem says to a person."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"it answered {status}"
 
 
 async def _converse(

@@ -93,6 +93,7 @@ class Taken:
     observers: tuple[Observer, ...] = ()
     ended: Ended = _nobody
     keep: bool = True
+    began: Callable[[HostedCall], None] = lambda _: None
 
 
 class HostedCall:
@@ -229,6 +230,7 @@ class Calls:
             caller=taken.caller,
         )
         call = HostedCall(session, answer_sdp)
+        taken.began(call)
         work = self._hold(call, session, files, hub, taken.ended)
         task = asyncio.get_running_loop().create_task(work, name=f"call {call_id}")
         self._running[call_id] = (call, task)

@@ -23,7 +23,7 @@ from aivoice.core import events as e
 from aivoice.core.config import CallConfig
 from aivoice.errors import VoiceError
 from aivoice.hosting.after_call import Ended, write_down
-from aivoice.hosting.calls import Calls, Taken
+from aivoice.hosting.calls import Calls, HostedCall, Taken
 from aivoice.hosting.meter import UsageMeter
 from aivoice.hosting.sealed_files import SealedFiles
 from aivoice.hosting.tenant_house import TenantContext
@@ -297,14 +297,17 @@ class Switchboard(Calls):
                 line.credit.ended()
             self._finish(call_id, line, meter, hub, reason)
 
+        through = _Through()
+        observers = (meter, look, through) if line.decision.action == "transfer" else (meter, look)
         return Taken(
             hosted,
             caller=line.caller,
             credit=line.credit,
             files=files,
-            observers=(meter, look),
+            observers=observers,
             ended=ended,
             keep=False,
+            began=through.began,
         )
 
     def _files(self, call_id: str, line: _Line, config: CallConfig) -> SealedFiles | None:
@@ -338,6 +341,20 @@ class Switchboard(Calls):
         self._after.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s failed: %s", task.get_name(), type(error).__name__)
+
+
+class _Through:
+    """Puts a call through at once, as the 0 key does: the greeting and its notices are for whoever stays."""
+
+    def __init__(self) -> None:
+        self.call: HostedCall | None = None
+
+    def began(self, call: HostedCall) -> None:
+        self.call = call
+
+    def __call__(self, _: int, item: e.Event | c.Command) -> None:
+        if isinstance(item, e.MediaUp) and self.call is not None:
+            self.call.press("0")
 
 
 def _not_answered(decision: Decision) -> NotAnsweredError:

@@ -62,6 +62,9 @@ class TenantContext:
             greeting = " ".join((decision.sentence, *self.consent.notices))
             config = replace(config, clips={**config.clips, "greeting": greeting})
             hosted = replace(hosted, clips=_Renamed(hosted, greeting))
+        if decision.target:
+            first = sorted(config.targets, key=lambda target: target.name != decision.target)
+            config = replace(config, targets=tuple(first))
         if memory:
             config = replace(config, system=f"{config.system}\n\n{_memory(memory)}")
         return replace(hosted, config=config)
