@@ -16,7 +16,21 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    ((?:make|\.venv/bin/aivoice).*?)(?:  +#.*)?$", README, re.MULTILINE)
 
 
+GROUPS = {"tenant", "tool", "knowledge"}
+GUIDES = {
+    f"{path.name}: {command}": command
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for command in re.findall(r"^    aivoice (.*?)(?:  +#.*)?$", path.read_text(encoding="utf-8"), re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("command", GUIDES.values(), ids=GUIDES.keys())
+def test_each_command_of_the_guides_exists_with_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _exists(command.split(), capsys)
+
+
 def test_the_commands_are_found() -> None:
+    assert len(GUIDES) >= 15
     assert {"make call", "make serve", "make test", "make bench", "make prove"} <= set(COMMANDS)
     assert len(COMMANDS) >= 10
 
@@ -34,7 +48,12 @@ def test_each_aivoice_command_exists_with_its_options(command: str, capsys: pyte
     if words == ["--help"]:
         assert run_cli(words) == 0
         return
-    assert run_cli([words[0], "--help"]) == 0
+    _exists(words, capsys)
+
+
+def _exists(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command = words[:2] if words[0] in GROUPS else words[:1]
+    assert run_cli([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     for word in words[1:]:
         if word.startswith("--"):
