@@ -156,7 +156,8 @@ DEFAULT_CLIPS: dict[str, str] = {
 class CallConfig:
     """One call's settings. clips: text of every ready-made clip by key (history needs their words).
 
-    Those missing come from DEFAULT_CLIPS; ``filler.<tool>`` bridges that tool.
+    Those missing come from DEFAULT_CLIPS; ``filler.<tool>`` bridges that tool,
+    ``filler.<tool>.2`` is said when it stays slow.
     tts_streams_text: clauses may be pushed word by word. max_call: the call ends politely at this age.
     goodbye_wait: the line closes then even if the goodbye was not heard to its end.
     patience: after so many failed turns in a row the call is handed over or ended politely.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aivoice.core import commands as c
 from aivoice.core.conversation import Conversation
+from aivoice.core.reply import Reply
 
 MS = 1_000
 NOW = 0
@@ -35,7 +36,15 @@ def make_sound(talk: Conversation, now: int) -> None:
     if reply is None:
         talk.mouth.notice(talk.turn, ("filler.slow",), now)
     else:
-        talk.mouth.filler(reply, "filler" if not reply.fillers else "filler.slow")
+        talk.mouth.filler(reply, _filler(talk, reply))
+
+
+def _filler(talk: Conversation, reply: Reply) -> str:
+    """The second line of a wait is that of the tool which is still running, where it has one."""
+    if not reply.fillers:
+        return "filler"
+    slow = next((f"filler.{run.name}.2" for run in reply.tools if not run.outcome), "")
+    return slow if reply.fillers == 1 and talk.config.clip_text(slow) else "filler.slow"
 
 
 def continuer(talk: Conversation) -> int | None:

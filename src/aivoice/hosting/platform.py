@@ -106,7 +106,7 @@ async def open_platform(
         )
         await switchboard.show()
         background = [
-            asyncio.create_task(contexts.follow(store), name="changes of tenants"),
+            asyncio.create_task(_follow(contexts, switchboard, installation), name="changes of tenants"),
             asyncio.create_task(_keep_recovering(installation, leases, now), name="recovery of dead calls"),
         ]
         try:
@@ -127,6 +127,19 @@ async def recover(installation: Installation, leases: Leases, server: str, now: 
         left = [process for process in await processes(scope) if process.startswith(f"{server}:")]
         await close_of_dead(scope, dead=left, now=now)
     return len(closed)
+
+
+async def _follow(contexts: Contexts[TenantContext], switchboard: Switchboard, installation: Installation) -> None:
+    """What has changed is made again, one after the other, so that no caller waits for a sentence to be spoken."""
+    changed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def prepare() -> None:
+        while True:
+            await switchboard.prepare(await changed.get())
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(prepare(), name="contexts ahead")
+        await contexts.follow(installation.store, changed=changed.put_nowait)
 
 
 async def _keep_recovering(installation: Installation, leases: Leases, now: Callable[[], datetime]) -> None:

@@ -178,17 +178,22 @@ class Switchboard(Calls):
 
     async def warm(self, most: int = 20) -> None:
         """Make the contexts of those shown, so that their first callers do not wait; what cannot be made is told."""
-        for info in list(self._shown.values())[:most]:
+        for tenant_id in list(self._shown)[:most]:
+            await self.prepare(tenant_id)
+
+    async def prepare(self, tenant_id: str) -> None:
+        """Make the context of a tenant ahead of its next call. What cannot be made is told, and tried again then."""
+        try:
             async with self._store.platform() as scope:
-                found = await by_id(scope, info.id)
-            if found is None or not found.version:
-                continue
-            try:
-                context = await self._contexts.get(found.tenant_id, found.version)
-            except VoiceError as error:
-                _log.error("%s cannot answer yet: %s", found.tenant_id, error)
-            else:
-                self._shown[info.id] = replace(context.hosted.info(), folder=info.id, lines=0)
+                found = await by_id(scope, tenant_id)
+            if found is None or found.status != "active" or not found.version:
+                self._shown.pop(tenant_id, None)
+                return
+            context = await self._contexts.get(found.tenant_id, found.version)
+        except VoiceError as error:
+            _log.error("%s cannot answer yet: %s", tenant_id, error)
+        else:
+            self._shown[tenant_id] = replace(context.hosted.info(), folder=tenant_id, lines=0)
 
     async def admit(self, ringing: Ringing) -> BusinessInfo:
         """Raises NotAnsweredError, NumberError, StoreError; ProviderError where the tenant's context cannot be made."""

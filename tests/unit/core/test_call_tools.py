@@ -43,6 +43,17 @@ class TestTools:
         results = [message.text for message in toy.of(c.Generate)[-1].request.messages if message.role == "tool"]
         assert results == ['{"ok":true}', '{"ok":true}']
 
+    def test_a_tool_that_stays_slow_has_a_second_line_of_its_own(self) -> None:
+        lines = {"filler.look": "I'll look.", "filler.look.2": "The diary is slow today."}
+        for clips, second in ((lines, "filler.look.2"), ({}, "filler.slow")):
+            toy = call(replace(TOOLS, clips={**TOOLS.clips, **clips}))
+            toy.voice("when are you free on monday?")
+            toy.generate(tools=(("t1", "look", "{}"),))
+            toy.pass_time(12_000)
+            said = [play.cached for play in toy.said(c.Play) if play.cached.startswith("filler")]
+            assert said[1] == second
+            assert said[2] == "filler.slow"
+
     def test_a_stuck_vad_does_not_keep_a_booking_waiting_for_ever(self) -> None:
         toy = call(TOOLS)
         toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
