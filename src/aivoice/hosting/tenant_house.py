@@ -133,7 +133,7 @@ class TenantHouse:
         settings = kept_settings(row["settings"] if row else {})
         business = at_path(business, row["service_file"] if row else "")
         url = await self._service(tenant_id, version, business)
-        business, tools = await self._workshop.tools_of(tenant_id, business, service_url=url)
+        business, tools = await self._workshop.tools_of(tenant_id, business, settings, service_url=url)
         await publish_business(
             self._store, self._voices.embedder, tenant_id, (*business.facts(), *business.documents), now=self._now()
         )

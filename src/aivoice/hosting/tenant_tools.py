@@ -6,11 +6,14 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from aivoice.business.model import MESSAGES, SERVICE, Business, Tool
 from aivoice.core.prompt import ToolSpec
+from aivoice.hosting.told_entry import RedactedEntry, ToldEntry
 from aivoice.store import Store
+from aivoice.tenants.settings import Settings
 from aivoice.tools.errors import AddressError, ToolShapeError
 from aivoice.tools.guard import Allowed, Guard
 from aivoice.tools.guarded_http import guarded_session
@@ -58,7 +61,7 @@ class Workshop:
         self._servers: dict[tuple[str, str, str], McpServer] = {}
 
     async def tools_of(
-        self, tenant_id: str, business: Business, *, service_url: str = ""
+        self, tenant_id: str, business: Business, settings: Settings, *, service_url: str = ""
     ) -> tuple[Business, TenantTools]:
         """The business as its calls see it, with every tool that it has, and what runs them.
 
@@ -68,15 +71,18 @@ class Workshop:
         async with self._store.tenant(tenant_id) as scope:
             forms = await tool_forms(scope)
             listed = await servers(scope, self._sealer)
-        found = [
+        notices = notices_of(business, settings)
+        found: list[Entry] = [
             *await self._of_file(tenant_id, business, service_url),
             *self._registered(tenant_id, forms),
             *[entry for server in listed for entry in await self._of_server(tenant_id, server)],
-            *[self._message(tenant_id, business, spec) for spec in (TAKE_MESSAGE, REQUEST_CALLBACK)],
         ]
         entries: dict[str, Entry] = {}
         for entry in found:
-            entries.setdefault(entry.spec.name, entry)
+            entries.setdefault(entry.spec.name, self._told(tenant_id, entry, notices, settings))
+        messages = [tool.spec() for tool in business.tools if tool.endpoint == MESSAGES]
+        for spec in (*messages, TAKE_MESSAGE, REQUEST_CALLBACK):
+            entries.setdefault(spec.name, self._message(tenant_id, spec, notices, settings))
         written = {tool.name: tool for tool in business.tools}
         tools = tuple(written.get(name) or _shown(entry.spec) for name, entry in entries.items())
         runner = TenantTools(tenant_id, tuple(entries.values()), facts=self._facts, limiter=self._limiter)
@@ -87,8 +93,8 @@ class Workshop:
         found: list[Entry] = []
         for tool in business.tools:
             if tool.endpoint == MESSAGES:
-                found.append(self._message(tenant_id, business, tool.spec()))
-            elif tool.endpoint != SERVICE:
+                continue  # kept here, not asked of anybody
+            if tool.endpoint != SERVICE:
                 found.append(WebEntry(web_tool(tool, tool.endpoint), self._caller, keys))
             elif service_url:
                 caller = await self._local_caller(service_url)
@@ -124,9 +130,15 @@ class Workshop:
         server = self._servers[key]
         return [McpEntry(server, tool, tool.name, tool.name not in entry.read_only) for tool in entry.tools]
 
-    def _message(self, tenant_id: str, business: Business, spec: ToolSpec) -> MessageEntry:
+    def _message(self, tenant_id: str, spec: ToolSpec, notices: Notices, settings: Settings) -> Entry:
         kind = "callback" if spec.name == REQUEST_CALLBACK.name else "message"
-        return MessageEntry(tenant_id, self._store, kind, notices_of(business), self._now, spec)
+        entry = MessageEntry(tenant_id, self._store, kind, notices, self._now, spec)
+        return RedactedEntry(entry, settings.redact)
+
+    def _told(self, tenant_id: str, entry: Entry, notices: Notices, settings: Settings) -> Entry:
+        if not entry.spec.side_effects:
+            return entry
+        return ToldEntry(entry, tenant_id, self._store, notices, settings.redact, self._now)
 
 
 @asynccontextmanager
@@ -144,9 +156,12 @@ async def _caller(stack: AsyncExitStack, guard: Guard, now: Now) -> WebCaller:
     return WebCaller(keep, await stack.enter_async_context(guarded_session(guard, keep=False)), guard, now)
 
 
-def notices_of(business: Business) -> Notices:
-    """Messages go to the business's own address, where it has one."""
-    return Notices(business.name, emails=(business.email,) if business.email else ())
+def notices_of(business: Business, settings: Settings) -> Notices:
+    """Messages go to the business's own address, unless it named others."""
+    told = settings.messages
+    late = None if told.escalate_minutes is None else timedelta(minutes=told.escalate_minutes)
+    emails = tuple(told.emails) or ((business.email,) if business.email else ())
+    return Notices(business.name, emails, told.texts, late, tuple(told.late_emails), told.late_texts)
 
 
 def _shown(spec: ToolSpec) -> Tool:

@@ -1,15 +1,18 @@
-"""Card numbers and other secrets out of text, before it is stored or logged. Pure.
+"""Card numbers and other secrets out of text, before it is stored or logged. Pure, in time linear in the text.
 
-What is put in their place has the same length and the same classes of characters (a digit for a digit, a number word
-for a number word), so that a redacted journal replays alike, and is never a secret itself. Cards are 13 to 19 digits
-with a right check digit (Luhn, ISO/IEC 7812-1), however they are grouped, in figures, in English words or both, and
-whatever digits stand around them: most numbers of 16 digits that are no card have such a stretch too, and go with them.
+In a secret's place stands something of the same length, with as many figures and number words in the same order: every
+figure is ``1``, and number words share their letters evenly, so that how long each one was does not tell which it was.
+A redacted journal replays alike, and a placeholder is never a secret itself.
+
+Cards are 13 to 19 digits with a right check digit (Luhn, ISO/IEC 7812-1), however they are grouped, in figures, in
+English words or both. The whole stretch of digits they stand in goes (expiry, security code); most stretches of 16
+digits and more that hold no card have a right check digit somewhere too, and go with them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,14 +34,15 @@ _TENS = {
 _TIMES = {"double": 2, "triple": 3}
 NUMBER_WORDS: Final = frozenset((*_UNITS, *_TEENS, *_TENS, *_TIMES))
 
-_TOKEN = re.compile(r"[0-9]|[A-Za-z]+|[^\sA-Za-z0-9]|\s+")
-_BETWEEN = re.compile(r"[\s,.\-–—/_'()+:]+")
+_TOKEN = re.compile(r"\d|[A-Za-z]+|\s+|[^\s\dA-Za-z]")
+_NUMBER_TOKEN = re.compile(r"\d|[A-Za-z]+")
+_BETWEEN = frozenset(",.-–—/_'()+:…·*")
 _FILLERS = frozenset(("and", "then", "dash", "um", "uh", "er"))
 _WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
-_SAID = r"[^0-9A-Za-z]{0,4}(?:(?:is|number|its|it's|code)\b[^0-9A-Za-z]{0,4}){0,3}"
+_SAID = r"[^0-9A-Za-z]{0,4}(?:(?:is|are|number|its|it's|code|um|uh)\b[^0-9A-Za-z]{0,4}){0,3}"
 """What stands between the name of a secret and the secret."""
 _CVV = re.compile(
-    rf"\b(?:cvv2?|cvc2?|security code|card code|verification code)\b{_SAID}"
+    rf"\b(?:cvv2?|cvc2?|security code|card code|verification code|digits on the back)\b{_SAID}"
     rf"(?P<secret>[0-9](?:[ -]?[0-9]){{2,3}}(?![0-9])|(?:{_WORD}\b[ ,-]{{0,2}}){{3,4}})",
     re.IGNORECASE,
 )
@@ -48,44 +52,83 @@ _SSN_NAMED = re.compile(
     rf"(?P<secret>[0-9](?:[ -]?[0-9]){{8}}(?![0-9])|(?:{_WORD}\b[ ,-]{{0,2}}){{9}})",
     re.IGNORECASE,
 )
-_PATTERN_BITS = 7
-_IN_PLACE = {  # a number word of each length, and another one where the first would make a card again
-    1: ("o",), 2: ("oh",), 3: ("one", "two"), 4: ("nine", "four"), 5: ("three", "seven"), 6: ("eleven", "twelve"),
-    7: ("fifteen", "sixteen"), 8: ("thirteen", "fourteen"), 9: ("seventeen",),
-}  # fmt: skip
+_PHONE_BEFORE = re.compile(r"(?:\+|\bplus)\s*$", re.IGNORECASE)
+_IN_PLACE = (  # by length: a number word, and another one where the first would make a card again
+    (), ("o",), ("oh",), ("one", "two"), ("nine", "four"), ("three", "seven"), ("eleven", "twelve"),
+    ("fifteen", "sixteen"), ("thirteen", "fourteen"), ("seventeen",),
+)  # fmt: skip
+_CHOICES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Digits that stand at text[start:end]. word: as a word."""
+class Number:
+    """A stretch of digits at text[start:end], with nothing but separators and hesitation between them.
+
+    digits: of each figure or word (``eleven``, ``double one`` and ``forty-one`` are one piece of two). begins, ends:
+    whether nothing else stands before, or behind it, in the text. phone: written like an international phone number.
+    """
 
     start: int
     end: int
-    digits: str
-    word: bool
+    pieces: tuple[str, ...]
+    begins: bool
+    ends: bool
+    phone: bool
+
+    @property
+    def digits(self) -> str:
+        return "".join(self.pieces)
 
 
 def redact(text: str, kinds: Iterable[str] = KINDS) -> str:
     """`text` without the secrets of these kinds. Once is enough: again, it changes nothing."""
     wanted = frozenset(kinds)
-    if not any(character.isdigit() for character in text) and not _has_number_words(text):
+    if not holds_number(text):
         return text
     if "cvv" in wanted:
         text = _CVV.sub(lambda match: _within(match, "secret"), text)
     if "ssn" in wanted:
         text = _SSN_NAMED.sub(lambda match: _within(match, "secret"), text)
         text = _SSN.sub(lambda match: masked(match[0]), text)
-    return _without_cards(text) if "card" in wanted else text
+    if "card" not in wanted:
+        return text
+    return without(text, (number for number in numbers(text) if _holds_card(number.pieces)))
 
 
-def masked(text: str) -> str:
-    """Every digit and number word of it in the form of a placeholder."""
-    return _TOKEN.sub(lambda match: _placed(match[0]), text)
+def masked(text: str, choice: int = 0) -> str:
+    """Every digit and number word of it in the form of a placeholder. choice: another set of words, 0 to 7."""
+    words = [len(word) for word in re.findall("[A-Za-z]+", text) if word.lower() in NUMBER_WORDS]
+    lengths = iter(_shared(sum(words), len(words)))
+    place = 0
+
+    def placed(match: re.Match[str]) -> str:
+        nonlocal place
+        token = match[0]
+        if len(token) == 1 and token.isdecimal():
+            return "1"
+        if token.lower() not in NUMBER_WORDS:
+            return token
+        offered = _IN_PLACE[next(lengths)]
+        word = offered[(choice >> place % 3 & 1) % len(offered)]
+        place += 1
+        return word.upper() if token.isupper() and len(token) > 1 else word.capitalize() if token[0].isupper() else word
+
+    return _NUMBER_TOKEN.sub(placed, text)
+
+
+def without(text: str, found: Iterable[Number]) -> str:
+    """`text` with placeholders for these numbers of it, in order."""
+    made: list[str] = []
+    at = 0
+    for number in found:
+        made += (text[at : number.start], _hidden(text[number.start : number.end]))
+        at = number.end
+    return "".join((*made, text[at:])) if made else text
 
 
 def holds_number(text: str) -> bool:
     """Whether a digit or a number word is in it."""
-    return any(character.isdigit() for character in text) or _has_number_words(text)
+    return any(token.isdecimal() or token.lower() in NUMBER_WORDS for token in _NUMBER_TOKEN.findall(text))
 
 
 def luhn(digits: str) -> bool:
@@ -97,8 +140,83 @@ def luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-def _has_number_words(text: str) -> bool:
-    return any(word in NUMBER_WORDS for word in re.findall(r"[a-z]+", text.lower()))
+def numbers(text: str) -> list[Number]:
+    """Every stretch of digits in it, in order. One digit is one too."""
+    found: list[Number] = []
+    run: list[tuple[int, int, str]] = []
+    first, times, times_at = True, 1, 0
+
+    def close(ends: bool) -> None:
+        nonlocal run, first
+        if run:
+            # "forty" with nothing behind it is 40
+            pieces = tuple(digits.replace("_", "0") for _, _, digits in run)
+            start = run[0][0]
+            phone = "".join(pieces).startswith("00") or _PHONE_BEFORE.search(text, max(0, start - 12), start)
+            found.append(Number(start, run[-1][1], pieces, first, ends, bool(phone)))
+            run = []
+        first = False
+
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        lower = token.lower()
+        digits = str(int(token)) if token.isdecimal() else _UNITS.get(lower) or _TEENS.get(lower) or ""
+        if digits:
+            open_tens = bool(run) and run[-1][2].endswith("_")
+            if open_tens and lower in _UNITS and digits != "0" and times == 1:
+                run[-1] = (run[-1][0], match.end(), run[-1][2][0] + digits)
+            else:
+                run.append((times_at if times > 1 else match.start(), match.end(), digits * times))
+        elif lower in _TENS:
+            run.append((match.start(), match.end(), _TENS[lower] + "_"))
+        elif lower in _TIMES:
+            times, times_at = _TIMES[lower], match.start()
+            continue
+        elif token in _BETWEEN or token.isspace() or lower in _FILLERS:
+            continue
+        else:
+            close(ends=False)
+        times = 1
+    close(ends=True)
+    return found
+
+
+def _holds_card(pieces: tuple[str, ...]) -> bool:
+    """Whether pieces that follow one another are a card."""
+    if sum(map(len, pieces)) < SHORTEST:
+        return False
+    digits = [int(digit) for digit in "".join(pieces)]
+    sums: tuple[list[int], list[int]] = ([0], [0])  # from the beginning: every second digit doubled, either way
+    for place, digit in enumerate(digits):
+        doubled = digit * 2 - 9 if digit > 4 else digit * 2
+        for way in (0, 1):
+            sums[way].append(sums[way][-1] + (doubled if place % 2 == way else digit))
+    starts = {0}
+    end = 0
+    for piece in pieces:
+        end += len(piece)
+        way = end % 2  # the last digit, at end - 1, is not doubled
+        for start in range(max(0, end - LONGEST), end - SHORTEST + 1):
+            if start in starts and (sums[way][end] - sums[way][start]) % 10 == 0:
+                return True
+        starts.add(end)
+    return False
+
+
+def _hidden(stretch: str) -> str:
+    """In the form of placeholders that are no card, whatever words that takes."""
+    for choice in range(_CHOICES):
+        made = masked(stretch, choice)
+        if not any(_holds_card(number.pieces) for number in numbers(made)):
+            return made
+    # No digit is left of the words, and figures that are all 1 have no right check digit at any length of a card.
+    return _NUMBER_TOKEN.sub(lambda match: _crossed_out(match[0]), stretch)
+
+
+def _crossed_out(token: str) -> str:
+    if token.isdecimal():
+        return "1"
+    return "x" * len(token) if token.lower() in NUMBER_WORDS else token
 
 
 def _within(match: re.Match[str], group: str) -> str:
@@ -107,99 +225,8 @@ def _within(match: re.Match[str], group: str) -> str:
     return whole[:start] + masked(whole[start:end]) + whole[end:]
 
 
-def _placed(token: str, choice: int = 0) -> str:
-    if token.isdigit():
-        return "12"[choice % 2]
-    lower = token.lower()
-    if lower not in NUMBER_WORDS:
-        return token
-    words = _IN_PLACE[len(token)]
-    found = words[choice % len(words)]
-    return found.upper() if token.isupper() and len(token) > 1 else found.capitalize() if token[0].isupper() else found
-
-
-def _without_cards(text: str) -> str:
-    for _ in range(len(text) // SHORTEST + 2):  # what replaces a card is none, and makes none with what is around it
-        found = _first_card(text)
-        if found is None:
-            return text
-        text = _replaced(text, found)
-    return text
-
-
-def _replaced(text: str, card: list[_Piece]) -> str:
-    """The card's pieces by placeholders that make no card, by whatever pattern of them does not."""
-    before, after = text[: card[0].start], text[card[-1].end :]
-    for pattern in range(2**_PATTERN_BITS):
-        made = before
-        at = card[0].start
-        for place, piece in enumerate(card):
-            made += text[at : piece.start] + _in_place(text[piece.start : piece.end], pattern >> place % _PATTERN_BITS)
-            at = piece.end
-        if _first_card(made + after) is None:
-            return made + after
-    return before + re.sub("[A-Za-z]", "x", re.sub("[0-9]", "1", text[card[0].start : card[-1].end])) + after
-
-
-def _in_place(piece: str, choice: int) -> str:
-    return _TOKEN.sub(lambda match: _placed(match[0], choice), piece)
-
-
-def _first_card(text: str) -> list[_Piece] | None:
-    for run in _runs(text):
-        counts = [len(piece.digits) for piece in run]
-        if sum(counts) < SHORTEST:
-            continue
-        for first in range(len(run)):
-            digits = ""
-            longest: int | None = None
-            for last in range(first, len(run)):
-                digits += run[last].digits
-                if len(digits) > LONGEST:
-                    break
-                if len(digits) >= SHORTEST and luhn(digits):
-                    longest = last
-            if longest is not None:
-                return run[first : longest + 1]
-    return None
-
-
-def _runs(text: str) -> list[list[_Piece]]:
-    """Stretches of digits with nothing but separators and hesitation between them."""
-    runs: list[list[_Piece]] = []
-    run: list[_Piece] = []
-    times, times_at = 1, -1
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        lower = token.lower()
-        digits = token if token.isdigit() else _UNITS.get(lower) or _TEENS.get(lower) or ""
-        if digits:
-            open_tens = bool(run) and run[-1].digits.endswith("_")
-            if open_tens and lower in _UNITS and digits != "0" and times == 1:
-                tens = run[-1]
-                run[-1] = _Piece(tens.start, match.end(), tens.digits[0] + digits, True)
-                continue
-            start = times_at if times > 1 else match.start()
-            run.append(_Piece(start, match.end(), digits * times, not token.isdigit()))
-        elif lower in _TENS:
-            run.append(_Piece(match.start(), match.end(), _TENS[lower] + "_", True))
-        elif lower in _TIMES:
-            times, times_at = _TIMES[lower], match.start()
-            continue
-        elif _BETWEEN.fullmatch(token) or lower in _FILLERS:
-            continue
-        elif run:
-            runs.append(_settled(run))
-            run = []
-        times = 1
-    if run:
-        runs.append(_settled(run))
-    return runs
-
-
-def _settled(run: list[_Piece]) -> list[_Piece]:
-    """ "forty" with nothing behind it is 40."""
-    return [
-        _Piece(piece.start, piece.end, piece.digits.replace("_", "0"), piece.word) if "_" in piece.digits else piece
-        for piece in run
-    ]
+def _shared(letters: int, words: int) -> Iterator[int]:
+    """Lengths of so many words, as even as they can be."""
+    if words:
+        each, more = divmod(letters, words)
+        yield from (each + (place < more) for place in range(words))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from phonenumbers import SUPPORTED_REGIONS
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError
 
 from aivoice.errors import InputError
 from aivoice.store import NotFoundError, Scope
@@ -60,6 +60,23 @@ class Keep(_Strict):
     callers: Annotated[int, Field(ge=0, le=3_650)] = 180
 
 
+_Emails = Annotated[tuple[EmailStr, ...], Field(max_length=10)]
+_Numbers = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")], ...], Field(max_length=10)
+]
+
+
+class Messages(_Strict):
+    """Who is told of messages and of what was done in calls (bookings). emails: none: the business file's own address.
+    escalate_minutes: a message that nobody has read for so long goes to the late ones, too; null: never."""
+
+    emails: _Emails = ()
+    texts: _Numbers = ()
+    escalate_minutes: Annotated[int, Field(ge=1, le=10_080)] | None = None
+    late_emails: _Emails = ()
+    late_texts: _Numbers = ()
+
+
 class Settings(_Strict):
     """region: country of numbers written without one. recording: whether calls are recorded. jurisdiction: where the
     business is (a country, or a US state as ``US-CA``), for the notices that callers must hear. ai_disclosure,
@@ -73,6 +90,7 @@ class Settings(_Strict):
     ai_disclosure: bool = True
     jurisdiction: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}(-[A-Z]{2})?)?$")] = ""
     keep: Keep = Keep()
+    messages: Messages = Messages()
     redact: tuple[Literal["card", "cvv", "ssn"], ...] = ("card", "cvv", "ssn")
 
 

@@ -18,7 +18,7 @@ from aivoice.tools.signing import MAX_ACTIVE, new_secret
 
 EVENTS = (
     "call.started", "call.ended", "message.taken", "message.unread", "callback.requested", "credit.low",
-    "credit.exhausted", "limit.near", "limit.reached", "webhook.test",
+    "credit.exhausted", "limit.near", "limit.reached", "tool.done", "webhook.test",
 )  # fmt: skip
 TOOLS = "tools"
 """Owner of the secrets that calls of tools are signed with."""

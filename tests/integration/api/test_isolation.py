@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "UserChange": {"disabled": True},
     "NewTenant": {"id": "delta", "name": "Delta"},
     "OperatorKey": {"label": "x", "scopes": ["operator"]},
+    "OperatorUser": {"email": "op@example.com", "password": "a long enough pass phrase"},
     "Login": {"tenant": "alpha", "email": "x@example.com", "password": "no"},
 }
 QUERY = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z", "question": "parking?", "name": "a.md"}

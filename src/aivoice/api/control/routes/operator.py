@@ -261,6 +261,29 @@ async def revoke_operator_key(key_id: KeyPath, asked: Annotated[OperatorAsked, o
     return nothing()
 
 
+class OperatorUser(_Body):
+    email: Annotated[str, StringConstraints(max_length=254)]
+    name: Annotated[str, StringConstraints(max_length=100)] = ""
+    password: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+@router.get("/users")
+async def list_operators(asked: Annotated[OperatorAsked, operators("users.manage")]) -> Response:
+    async with asked.scope() as scope:
+        return answer({"users": await asked.control.users.all(scope)})
+
+
+@router.post("/users", status_code=201)
+async def create_operator(body: OperatorUser, asked: Annotated[OperatorAsked, operators("users.manage")]) -> Response:
+    """A person who may do all that the operator may."""
+    async with asked.scope() as scope:
+        made = await asked.control.users.create(
+            scope, email=body.email, name=body.name, role="operator", password=body.password, now=asked.now
+        )
+        await asked.audit(scope, "user.created", made.user_id)
+    return answer(made, 201)
+
+
 @router.get("/audit")
 async def operator_log(
     asked: Annotated[OperatorAsked, operators("audit.read")], limit: Limit = 50, after: Cursor = ""
