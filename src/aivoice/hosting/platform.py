@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from aivoice.billing import Leases, holders
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade
+from aivoice.errors import InputError
 from aivoice.hosting.clip_store import cache_folder
 from aivoice.hosting.installation import Installation
 from aivoice.hosting.switchboard import Facts, Switchboard
@@ -33,7 +35,9 @@ from aivoice.tools.outgoing import emit
 
 ALLOWED = "AIVOICE_ALLOWED_ADDRESSES"
 """Addresses that tools and webhooks may reach although they are not public: ``10.1.0.0/16, 127.0.0.1:9000``."""
-SERVER_FILE = "server"
+UNKNOWN = "AIVOICE_UNKNOWN_NUMBERS"
+"""The tenant that answers numbers which nobody has; not set: they are not answered."""
+SERVER_FILE, LOCK_FILE = "server", "server.lock"
 RECOVER_S = 10.0
 
 _log = logging.getLogger(__name__)
@@ -89,6 +93,7 @@ async def open_platform(
         )
         contexts = Contexts(house.build)
         leases = Leases(notices=Told(now), records=DeadCalls())
+        stack.enter_context(_alone(installation.data))
         server = await asyncio.to_thread(_server_name, installation.data)
         await recover(installation, leases, server, now())
         switchboard = await stack.enter_async_context(
@@ -102,6 +107,7 @@ async def open_platform(
                 process=f"{server}:{secrets.token_hex(4)}",
                 directory=directory,
                 now=now,
+                unknown=os.environ.get(UNKNOWN, ""),
             )
         )
         await switchboard.show()
@@ -135,7 +141,11 @@ async def _follow(contexts: Contexts[TenantContext], switchboard: Switchboard, i
 
     async def prepare() -> None:
         while True:
-            await switchboard.prepare(await changed.get())
+            tenant_id = await changed.get()
+            try:
+                await switchboard.prepare(tenant_id)
+            except Exception as error:  # noqa: BLE001 - a bug over one tenant must not leave all others unfollowed
+                _log.error("%s could not be prepared: %s", tenant_id, type(error).__name__)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(prepare(), name="contexts ahead")
@@ -159,6 +169,22 @@ async def _voices(stack: AsyncExitStack, models: EmbeddedSet) -> Voices:
     for chain in (stt, tts, vad):
         stack.push_async_callback(chain.aclose)
     return Voices(stt, tts, vad, models.embedder)
+
+
+@contextmanager
+def _alone(data: Path) -> Generator[None]:
+    """One server over a data folder: another one would take its calls for those of a dead process. Raises
+    InputError."""
+    with (data / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"A server runs over {data} already: end it, or give this one a folder of its own with --data.",
+                code="already_served",
+                stage="store",
+            ) from None
+        yield
 
 
 def _server_name(data: Path) -> str:

@@ -87,9 +87,12 @@ class SealedFiles:
                 self._settle()
             case e.Heard(text=text):
                 before = self._watch.collecting
-                self._watch.caller(text)
+                self._watch.caller(text, final=item.kind == "final")
                 if self._watch.collecting and not before:
                     self._silence(item.start, item.end)
+                self._settle()
+            case e.Dtmf(digit=digit):
+                self._watch.key(digit)
                 self._settle()
             case c.Record(paused=paused):
                 self._paused = paused
@@ -118,14 +121,22 @@ class SealedFiles:
 def _following(watch: SecretWatch) -> Redact:
     """Redaction of a journal's texts, which come in the order in which things happened."""
 
+    kind = ""
+
     def redact(where: str, text: str) -> str:
+        nonlocal kind
         match where:
+            case "Heard.kind":
+                kind = text
+                return text
+            case "Dtmf.digit":
+                return watch.key(text)
             case "Speak.text":
                 return watch.agent_prepares(text)
             case "ReplyEnded.heard":
                 return watch.agent_said(text)
             case "Heard.text":
-                return watch.caller(text)
+                return watch.caller(text, final=kind == "final")
             case "TurnEnded.text":
                 kept = watch.text(text)
                 watch.turn_ended()

@@ -21,6 +21,7 @@ from aivoice.billing import CallCredit, Leases
 from aivoice.core import commands as c
 from aivoice.core import events as e
 from aivoice.core.config import CallConfig
+from aivoice.engine.ports import Observer
 from aivoice.errors import VoiceError
 from aivoice.hosting.after_call import Ended, write_down
 from aivoice.hosting.calls import Calls, HostedCall, Taken
@@ -118,7 +119,7 @@ class Switchboard(Calls):
     """`api.directory.Directory` and `api.desk.CallFactory` of the platform. Used as `Calls` is.
 
     process: names this process in leases and records; a new name each time it starts. directory: parent of the sealed
-    files, ``<tenant>/<call>``.
+    files, ``<tenant>/<call>``. unknown: the tenant that answers numbers which nobody has ("": nobody does).
     """
 
     def __init__(
@@ -133,12 +134,13 @@ class Switchboard(Calls):
         process: str,
         directory: Path,
         now: Callable[[], datetime],
+        unknown: str = "",
         webrtc: WebRtcSettings = DEFAULTS,
     ) -> None:
         super().__init__({}, webrtc=webrtc)
         self._store, self._sealer, self._texts, self._leases = store, sealer, texts, leases
         self._contexts, self._facts, self._process = contexts, facts, process
-        self._directory, self._now = directory, now
+        self._directory, self._now, self._unknown = directory, now, unknown
         self._lines: dict[str, _Line] = {}
         self._after: set[asyncio.Task[None]] = set()
         self._shown: dict[str, BusinessInfo] = {}
@@ -217,7 +219,10 @@ class Switchboard(Calls):
         number = parse_number(ringing.number) if ringing.number else ""
         async with self._store.platform() as scope:
             if number:
-                return await by_number(scope, number), number
+                found = await by_number(scope, number)
+                if found is None and self._unknown:
+                    found = await by_id(scope, self._unknown)
+                return found, number
             chosen = ringing.business or next(iter(self._shown), "")
             return await by_id(scope, chosen), ""
 
@@ -236,7 +241,9 @@ class Switchboard(Calls):
         blocked = bool(caller) and await is_blocked(scope, self._texts, caller, now)
         decision = decide(found, blocked=blocked, open_now=open_now)
         credit: CallCredit | None = None
-        if decision.action in ("answer", "transfer"):
+        if decision.action in ("answer", "transfer") and context is not None and self._is_full(context):
+            decision = refused(found, "calls")
+        elif decision.action in ("answer", "transfer"):
             admission = await self._leases.admit(scope, ringing.call_id, now, holder=self._process)
             if admission.granted:
                 credit = CallCredit(
@@ -275,6 +282,11 @@ class Switchboard(Calls):
         memory = remembered.summary if remembered is not None else ""
         return _Line(found, decision, number, caller, context, credit, keys, memory)
 
+    def _is_full(self, context: TenantContext) -> bool:
+        """The business file's own limit of calls at a time."""
+        running = sum(line.context.tenant_id == context.tenant_id for line in self._lines.values())
+        return running >= context.hosted.business.limits.concurrent_calls
+
     def _is_open(self, context: TenantContext) -> bool:
         business = context.hosted.business
         if not business.hours.known:
@@ -292,8 +304,8 @@ class Switchboard(Calls):
         line = self._lines[call_id]
         hosted = line.context.for_call(line.decision, line.memory)
         meter = UsageMeter(call_id)
-        look = self._facts.begin(call_id, open_now=self._is_open(line.context))
         files = self._files(call_id, line, hosted.config)
+        look = self._facts.begin(call_id, open_now=self._is_open(line.context))
 
         def ended(reason: str) -> None:
             self._facts.end(call_id)
@@ -303,7 +315,9 @@ class Switchboard(Calls):
             self._finish(call_id, line, meter, hub, reason)
 
         through = _Through()
-        observers = (meter, look, through) if line.decision.action == "transfer" else (meter, look)
+        observers = (meter, look, _until_finish(line.credit))
+        if line.decision.action == "transfer":
+            observers = (*observers, through)
         return Taken(
             hosted,
             caller=line.caller,
@@ -346,6 +360,16 @@ class Switchboard(Calls):
         self._after.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s failed: %s", task.get_name(), type(error).__name__)
+
+
+def _until_finish(credit: CallCredit | None) -> Observer:
+    """Time is paid for up to the end of the conversation: what is tidied up behind it is nobody's bill."""
+
+    def look(_: int, item: e.Event | c.Command) -> None:
+        if credit is not None and isinstance(item, c.Finish):
+            credit.ended()
+
+    return look
 
 
 class _Through:

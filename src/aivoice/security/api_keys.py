@@ -136,7 +136,7 @@ class ApiKeys:
     async def rotate(
         self, scope: AnyScope, key_id: str, *, by: str, now: datetime, overlap: timedelta = OVERLAP
     ) -> NewKey:
-        """A new key with the same scopes and label; the old one ends after `overlap` (or earlier, if it did anyway).
+        """A new key with the same scopes and label, without an end; the old one ends after `overlap`, or when it did.
 
         Raises NotFoundError for a key that is unknown, revoked or over.
         """

@@ -1,10 +1,9 @@
 """The files of one call at rest: each under a key of its own, which is all that has to be deleted to erase it.
 
 A file is ``AVC1``, then frames: 4 bytes of length (big-endian) and so many bytes of ciphertext with tag (AES-256-GCM).
-The cipher's key is derived (HKDF-SHA256) from the file's key and its name; the nonce is the number of the
-frame,
-the last frame is empty and bound to being the last. So a frame that was changed, moved, left out or taken from another
-file does not open, and a file that was cut off says so. What was written before a crash still reads.
+The cipher's key is derived (HKDF-SHA256) from the file's key and its name; the nonce is the number of the frame; the
+last frame is empty and bound to being the last. So a frame that was changed, moved, left out or taken from another file
+does not open, and a file that was cut off says so. What was written before a crash still reads.
 """
 
 from __future__ import annotations
@@ -130,7 +129,8 @@ def _nonce(number: int) -> bytes:
 # ---------------------------------------------------------------- the keys
 
 
-def _purpose(call_id: str, file: File) -> str:
+def key_purpose(call_id: str, file: File) -> str:
+    """What a file's key is sealed for."""
     return f"call {file} {call_id}"
 
 
@@ -147,7 +147,7 @@ async def new_call_keys(
             {
                 "call": call_id,
                 "file": file,
-                "sealed": sealer.seal(scope.tenant_id, _purpose(call_id, file), key),
+                "sealed": sealer.seal(scope.tenant_id, key_purpose(call_id, file), key),
                 "now": now,
             }
             for file, key in keys.items()
@@ -168,7 +168,7 @@ async def call_keys(scope: Scope, sealer: Sealer, call_id: str) -> dict[File, by
     files: tuple[File, ...] = ("journal", "recording")
     sealed = {row["file"]: bytes(row["sealed"]) for row in rows}
     return {
-        file: sealer.open(scope.tenant_id, _purpose(call_id, file), sealed[file]) for file in files if file in sealed
+        file: sealer.open(scope.tenant_id, key_purpose(call_id, file), sealed[file]) for file in files if file in sealed
     }
 
 

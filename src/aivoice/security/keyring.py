@@ -170,8 +170,7 @@ class Sealer:
 
     def seal(self, tenant_id: str, purpose: str, data: bytes) -> bytes:
         """Under the current key."""
-        key_id = self.keyring.current_id.encode()
-        head = bytes((_VERSION, len(key_id))) + key_id
+        head = header(self.keyring.current_id)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         aead = _aead(self.keyring.keys[0][1], tenant_id, purpose)
         return head + nonce + aead.encrypt(nonce, data, _bound(head, tenant_id, purpose))
@@ -198,6 +197,11 @@ class Sealer:
         if self.is_current(sealed):
             return sealed
         return self.seal(tenant_id, purpose, self.open(tenant_id, purpose, sealed))
+
+
+def header(key_id: str) -> bytes:
+    """How everything begins that is sealed with this key."""
+    return bytes((_VERSION, len(key_id))) + key_id.encode()
 
 
 def _head(sealed: bytes) -> tuple[bytes, str]:

@@ -52,6 +52,8 @@ _SSN_NAMED = re.compile(
     rf"(?P<secret>[0-9](?:[ -]?[0-9]){{8}}(?![0-9])|(?:{_WORD}\b[ ,-]{{0,2}}){{9}})",
     re.IGNORECASE,
 )
+_PHONE = 10
+"""Digits of the shortest phone number that is written with 00 for its +."""
 _PHONE_BEFORE = re.compile(r"(?:\+|\bplus)\s*$", re.IGNORECASE)
 _IN_PLACE = (  # by length: a number word, and another one where the first would make a card again
     (), ("o",), ("oh",), ("one", "two"), ("nine", "four"), ("three", "seven"), ("eleven", "twelve"),
@@ -151,8 +153,10 @@ def numbers(text: str) -> list[Number]:
         if run:
             # "forty" with nothing behind it is 40
             pieces = tuple(digits.replace("_", "0") for _, _, digits in run)
-            start = run[0][0]
-            phone = "".join(pieces).startswith("00") or _PHONE_BEFORE.search(text, max(0, start - 12), start)
+            start, whole = run[0][0], "".join(pieces)
+            phone = (whole.startswith("00") and len(whole) >= _PHONE) or _PHONE_BEFORE.search(
+                text[max(0, start - 8) : start]
+            )
             found.append(Number(start, run[-1][1], pieces, first, ends, bool(phone)))
             run = []
         first = False

@@ -95,7 +95,9 @@ class Exchange:
 
 
 @asynccontextmanager
-async def exchange(store: Store, folder: Path, truth: Truth | None = None) -> AsyncGenerator[Exchange]:
+async def exchange(
+    store: Store, folder: Path, truth: Truth | None = None, *, unknown: str = ""
+) -> AsyncGenerator[Exchange]:
     clock = [NOW]
 
     def now() -> datetime:
@@ -110,7 +112,16 @@ async def exchange(store: Store, folder: Path, truth: Truth | None = None) -> As
         async with open_tenant_house(store, shelf, shop, voices, cache=folder / "clips", now=now) as house:
             contexts = Contexts(house.build)
             async with Switchboard(
-                store, sealer, texts, leases, contexts, facts, process="p:1", directory=folder / "calls", now=now
+                store,
+                sealer,
+                texts,
+                leases,
+                contexts,
+                facts,
+                process="p:1",
+                directory=folder / "calls",
+                now=now,
+                unknown=unknown,
             ) as board:
                 yield Exchange(store, board, contexts, leases, texts, folder / "calls", clock)
 

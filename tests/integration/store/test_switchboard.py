@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.integration.store.conftest import Postgres
-from tests.integration.store.exchange import KEYRING, Exchange, exchange, later, written
+from tests.integration.store.exchange import FILE, KEYRING, Exchange, exchange, later, written
 from tests.integration.store.running import NOW, store_test
 
 from aivoice.api.directory import Ringing
@@ -172,6 +172,33 @@ async def test_outside_the_hours_the_tenants_own_words_are_said(store: Store, tm
 
 
 @store_test
+async def test_the_files_own_limit_of_calls_at_a_time_holds(store: Store, tmp_path: Path) -> None:
+    async with exchange(store, tmp_path) as held:
+        await held.tenant("alpha", A, file=FILE + "limits:\n  concurrent_calls: 2\n")
+        for call_id in ("c1", "c2"):
+            await held.switchboard.admit(Ringing(call_id, number=A))
+        await _refused(held, A, "over_limit", 503)
+        await held.switchboard.dismiss(Ringing("c1", number=A))
+        await held.switchboard.admit(Ringing("c3", number=A))
+        for call_id in ("c2", "c3"):
+            await held.switchboard.dismiss(Ringing(call_id, number=A))
+        await written(held)
+        assert await check_all(store) == {}
+
+
+@store_test
+async def test_a_tenant_may_answer_the_numbers_that_nobody_has(store: Store, tmp_path: Path) -> None:
+    async with exchange(store, tmp_path, unknown="alpha") as held:
+        await held.tenant("alpha", A)
+        await held.tenant("bravo", B)
+        for number, tenant in ((B, "bravo"), ("+12125550199", "alpha")):
+            ringing = Ringing(f"c-{tenant}", number=number)
+            assert (await held.switchboard.admit(ringing)).id == tenant
+            await held.switchboard.dismiss(ringing)
+        await written(held)
+
+
+@store_test
 async def test_a_number_that_moves_reaches_the_other_business_at_once(store: Store, tmp_path: Path) -> None:
     async with exchange(store, tmp_path) as held:
         await held.tenant("alpha", A)
@@ -245,7 +272,7 @@ async def test_a_hundred_calls_at_once_with_credit_for_ten_minutes(
     store: Store, tmp_path: Path, owner: psycopg.Connection[dict[str, object]]
 ) -> None:
     async with exchange(store, tmp_path) as held:
-        await held.tenant("alpha", A)
+        await held.tenant("alpha", A, file=FILE + "limits:\n  concurrent_calls: 100\n")
         async with store.platform() as scope:
             await set_plan(scope, "alpha", Plan("prepaid", "month", 0, 10 * UNIT), effective_from=NOW, now=NOW)
         answered: list[Ringing] = []

@@ -1,4 +1,4 @@
-"""Sealed files of calls, what is muted, and what callers are told."""
+"""Sealed files of calls, and what callers are told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from aivoice.engine.disk import PlainFile
 from aivoice.security.call_crypto import MAGIC, MOST, OpenedFile, SealedFile
 from aivoice.security.consent import ASSISTANT, RECORDING, consent
 from aivoice.security.errors import SealError
-from aivoice.security.secret_watch import SecretWatch
 from aivoice.store import NotFoundError
 
 KEY = secrets.token_bytes(32)
@@ -89,55 +88,6 @@ def test_only_the_calls_key_and_the_files_name_open_it(tmp_path: Path) -> None:
             opened(path, key, name)
     with pytest.raises(NotFoundError):
         opened(tmp_path / "nowhere")
-
-
-# ---------------------------------------------------------------- what is muted
-
-
-def test_a_card_read_in_pieces_leaves_none_of_them() -> None:
-    watch = SecretWatch()
-    greeting = "Thank you for calling. How can I help you at 5 pm?"
-    assert watch.agent_prepares(greeting) == watch.agent_said(greeting) == greeting
-    watch.caller("I would like to pay")
-    watch.turn_ended()
-    assert not watch.collecting
-    watch.agent_prepares("Sure. Could you please tell me your card number?")
-    assert watch.collecting
-    watch.agent_said("Sure. Could you please tell me your card number?")
-    assert watch.caller("4111") == "1111"
-    watch.turn_ended()
-    watch.agent_prepares("Thank you, that was 4111.")  # guessed in a pause, never said
-    assert [watch.caller(part) for part in ("4111 1234", "4111 1234 and 9012")] == ["1111 1111", "1111 1111 and 1111"]
-    watch.turn_ended()
-    watch.agent_said("Thank you, your payment of 20 dollars was taken.")
-    assert not watch.collecting
-    assert watch.caller("Call me at 212 555 0147") == "Call me at 212 555 0147"
-
-
-def test_a_caller_who_begins_by_themselves_is_muted_at_the_first_digits() -> None:
-    watch = SecretWatch()
-    assert watch.caller("yeah my card number is 41") == "yeah my card number is 11"
-    assert watch.collecting
-
-
-def test_talk_about_cards_is_not_one() -> None:
-    watch = SecretWatch()
-    watch.agent_prepares("We take every credit card, and cash.")
-    watch.caller("Do you take credit cards at 5 pm?")
-    watch.agent_prepares("Yes, until 5 pm.")
-    assert not watch.collecting
-    none = SecretWatch(())
-    none.agent_prepares("What is your card number?")
-    assert none.caller("4111 1111 1111 1111") == "4111 1111 1111 1111"
-
-
-def test_nobody_is_muted_for_ever() -> None:
-    watch = SecretWatch()
-    watch.agent_prepares("What is your card number, please?")
-    for _ in range(4):
-        watch.caller("hm, wait a moment")
-        watch.turn_ended()
-    assert not watch.collecting
 
 
 # ---------------------------------------------------------------- what is told

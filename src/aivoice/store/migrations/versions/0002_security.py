@@ -74,6 +74,7 @@ def upgrade() -> None:
             "audit_log", AUDIT_LOG, key=("entry_id",), app="SELECT, INSERT", platform="SELECT, INSERT, DELETE"
         ),
         "CREATE INDEX audit_log_time ON audit_log (tenant_id, at DESC, entry_id DESC)",
+        "CREATE INDEX audit_log_age ON audit_log (at)",
         # A row that is gone is a file that nobody can hear or read again: no copy of `sealed` is kept anywhere.
         tenant_table(
             "call_keys",
