@@ -166,41 +166,40 @@ def _hold(sheet: Sheet, call: MeteredCall, seconds: int) -> None:
 
 
 def _close(sheet: Sheet, call: MeteredCall, used_s: int, status: str) -> None:
-    account = sheet.account
-    covered = min(used_s, call.leased_s)
-    included, held_included = min(covered, call.held_included_s), call.held_included_s
-    paid_s = covered - included
-    # What is returned goes to where it came from: a seconds' period that is over takes nothing back.
-    unused = held_included - included
+    """Charge `used_s`, return the rest. Seconds of the plan that other calls returned meanwhile are used before this
+    one's paid ones."""
+    account, held, held_included = sheet.account, call.held, call.held_included_s
+    included = min(used_s, held_included + _free_included(sheet, call))
+    paid_s = affordable_s(call.price_per_minute, account.balances["credit"] + held, 0, used_s - included)
+    total = charge(call.price_per_minute, paid_s)
+    # What is returned goes to where it came from: a period that is over takes nothing back.
     same_period = call.period_start == account.period_start
+    unused = max(0, held_included - included)
     back = min(unused, call.period_included_s) if same_period else 0
-    more_included, more_paid = _beyond(sheet, call, used_s - covered, paid_s)
-    total = charge(call.price_per_minute, paid_s + more_paid)
     sheet.post(
         "settlement",
         f"settlement:{call.call_id}",
         {
-            "held": -call.held,
+            "held": -held,
             "revenue": total,
-            "credit": call.held - total,
+            "credit": held - total,
             "included_held": -held_included,
-            "included_used": included + more_included,
-            "included": back - more_included,
+            "included_used": included,
+            "included": back - max(0, included - held_included),
             "included_expired": unused - back,
         },
     )
-    returned = call.held - charge(call.price_per_minute, paid_s)
-    account.spent += total - charge(call.price_per_minute, paid_s)
+    account.spent += max(0, total - held)
     if same_period:
-        account.spent -= min(returned, call.period_held)
-    account.day_s += used_s - covered
+        account.spent -= min(max(0, held - total), call.period_held)
+    account.day_s += max(0, used_s - call.leased_s)
     if call.day == account.day:
-        account.day_s -= min(call.leased_s - covered, call.day_s)
+        account.day_s -= min(max(0, call.leased_s - used_s), call.day_s)
     account.open_calls -= 1
     call.status, call.ended_at, call.used_s = status, sheet.now, used_s
-    call.included_used_s, call.paid_s = included + more_included, paid_s + more_paid
-    call.charged, call.held, call.held_included_s = total, 0, 0
-    call.overrun_s = used_s - call.included_used_s - call.paid_s
+    call.included_used_s, call.paid_s, call.charged = included, paid_s, total
+    call.held, call.held_included_s = 0, 0
+    call.overrun_s = used_s - included - paid_s
     _tell_near(sheet)
 
 
@@ -210,12 +209,14 @@ def _settle_late(sheet: Sheet, call: MeteredCall, used_s: int) -> bool:
     call.status = "settled"
     if missing <= 0:
         return False
-    included, paid = _beyond(sheet, call, missing, call.paid_s)
+    account = sheet.account
+    included = min(missing, _free_included(sheet, call))
+    paid = affordable_s(call.price_per_minute, account.balances["credit"], call.paid_s, missing - included)
     amount = charge(call.price_per_minute, call.paid_s + paid) - call.charged
     entries = {"credit": -amount, "revenue": amount, "included": -included, "included_used": included}
     sheet.post("late", f"late:{call.call_id}", entries)
-    sheet.account.spent += amount
-    sheet.account.day_s += missing
+    account.spent += amount
+    account.day_s += missing
     call.used_s, call.charged = used_s, call.charged + amount
     call.included_used_s, call.paid_s = call.included_used_s + included, call.paid_s + paid
     call.overrun_s += missing - included - paid
@@ -223,12 +224,10 @@ def _settle_late(sheet: Sheet, call: MeteredCall, used_s: int) -> bool:
     return True
 
 
-def _beyond(sheet: Sheet, call: MeteredCall, seconds: int, paid_s: int) -> tuple[int, int]:
-    """Of seconds used without a lease: how many the plan's and the free credit cover. The rest is given away."""
-    balances = sheet.account.balances
-    included = min(seconds, balances["included"])
-    paid = affordable_s(call.price_per_minute, balances["credit"], paid_s, seconds - included)
-    return included, paid
+def _free_included(sheet: Sheet, call: MeteredCall) -> int:
+    """Seconds of the plan that the call may use without a lease: none of a period that began after its last slice."""
+    account = sheet.account
+    return account.balances["included"] if call.period_start == account.period_start else 0
 
 
 # ---------------------------------------------------------------- notices

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from aivoice.billing.leases import Admission, Bill, Leases
 from aivoice.billing.usage import UsageEvent, record
+from aivoice.errors import VoiceError
 from aivoice.store import Store, StoreError
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -81,6 +82,9 @@ class CallCredit:
                     found = await self._leases.renew(scope, self._call, self._number, self.used_s, self._wall())
             except (StoreError, TimeoutError) as error:
                 _log.warning("call %s: its credit could not be renewed yet: %s", self._call, type(error).__name__)
+            except VoiceError as error:  # the tenant was erased in mid-call: nobody pays any more
+                _log.warning("call %s: its credit is refused: %s", self._call, error)
+                return 0
             else:
                 if found.granted:
                     self._number += 1

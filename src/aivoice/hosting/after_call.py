@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aivoice.billing.running import CallCredit
@@ -102,12 +102,14 @@ def segments_of(trace: Trace, kinds: tuple[str, ...]) -> list[Segment]:
                 found.append(Segment("agent", entry.at_ms, entry.until_ms, kept))
             case _:
                 pass
-    return found[:MOST_SEGMENTS]
+    return [replace(segment, text=watch.again(segment.text)) for segment in found[:MOST_SEGMENTS]]
 
 
 def summary_of(trace: Trace, kinds: tuple[str, ...]) -> str:
     """What the call was about, in words that were said in it and deeds that were done: nothing is made up."""
-    wishes = [entry.text for entry in trace.entries if isinstance(entry, CallerEntry) and entry.status == "turn"]
+    kept = {segment.at_ms: segment.text for segment in segments_of(trace, kinds) if segment.who == "caller"}
+    turns = (entry for entry in trace.entries if isinstance(entry, CallerEntry) and entry.status == "turn")
+    wishes = [kept[entry.at_ms] for entry in turns if entry.at_ms in kept]
     deeds = [
         f"{entry.name.replace('_', ' ')} ({'done' if entry.status == 'ok' else entry.status})"
         for entry in trace.entries

@@ -12,6 +12,7 @@ digits and more that hold no card have a right check digit somewhere too, and go
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -38,20 +39,15 @@ _TOKEN = re.compile(r"\d|[A-Za-z]+|\s+|[^\s\dA-Za-z]")
 _NUMBER_TOKEN = re.compile(r"\d|[A-Za-z]+")
 _BETWEEN = frozenset(",.-–—/_'()+:…·*")
 _FILLERS = frozenset(("and", "then", "dash", "um", "uh", "er"))
-_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _SAID = r"[^0-9A-Za-z]{0,4}(?:(?:is|are|number|its|it's|code|um|uh)\b[^0-9A-Za-z]{0,4}){0,3}"
 """What stands between the name of a secret and the secret."""
 _CVV = re.compile(
-    rf"\b(?:cvv2?|cvc2?|security code|card code|verification code|digits on the back)\b{_SAID}"
-    rf"(?P<secret>[0-9](?:[ -]?[0-9]){{2,3}}(?![0-9])|(?:{_WORD}\b[ ,-]{{0,2}}){{3,4}})",
-    re.IGNORECASE,
+    rf"\b(?:cvv2?|cvc2?|security code|card code|verification code|digits on the back)\b{_SAID}", re.IGNORECASE
 )
 _SSN = re.compile(r"(?<![0-9])[0-9]{3}([- ])[0-9]{2}\1[0-9]{4}(?![0-9])")
-_SSN_NAMED = re.compile(
-    rf"\bsocial(?: security)?\b{_SAID}"
-    rf"(?P<secret>[0-9](?:[ -]?[0-9]){{8}}(?![0-9])|(?:{_WORD}\b[ ,-]{{0,2}}){{9}})",
-    re.IGNORECASE,
-)
+_SSN_NAMED = re.compile(rf"\bsocial(?: security)?\b{_SAID}", re.IGNORECASE)
+_CODE, _LAST_FOUR = 3, 4
+"""Digits of the shortest security code, and of what is asked of a social security number."""
 _PHONE = 10
 """Digits of the shortest phone number that is written with 00 for its +."""
 _PHONE_BEFORE = re.compile(r"(?:\+|\bplus)\s*$", re.IGNORECASE)
@@ -66,35 +62,38 @@ _CHOICES = 8
 class Number:
     """A stretch of digits at text[start:end], with nothing but separators and hesitation between them.
 
-    digits: of each figure or word (``eleven``, ``double one`` and ``forty-one`` are one piece of two). begins, ends:
-    whether nothing else stands before, or behind it, in the text. phone: written like an international phone number.
+    begins, ends: whether nothing else stands before, or behind it, in the text. phone: written like an international
+    phone number.
     """
 
     start: int
     end: int
-    pieces: tuple[str, ...]
+    digits: str
     begins: bool
     ends: bool
     phone: bool
 
-    @property
-    def digits(self) -> str:
-        return "".join(self.pieces)
-
 
 def redact(text: str, kinds: Iterable[str] = KINDS) -> str:
     """`text` without the secrets of these kinds. Once is enough: again, it changes nothing."""
-    wanted = frozenset(kinds)
     if not holds_number(text):
         return text
-    if "cvv" in wanted:
-        text = _CVV.sub(lambda match: _within(match, "secret"), text)
-    if "ssn" in wanted:
-        text = _SSN_NAMED.sub(lambda match: _within(match, "secret"), text)
-        text = _SSN.sub(lambda match: masked(match[0]), text)
-    if "card" not in wanted:
-        return text
-    return without(text, (number for number in numbers(text) if _holds_card(number.pieces)))
+    wanted = frozenset(kinds)
+    codes = {match.end() for match in _CVV.finditer(text)} if "cvv" in wanted else set[int]()
+    socials = {match.end() for match in _SSN_NAMED.finditer(text)} if "ssn" in wanted else set[int]()
+    plain = [match.start() for match in _SSN.finditer(text)] if "ssn" in wanted else []
+
+    def is_secret(number: Number) -> bool:
+        digits = len(number.digits)
+        at = bisect_left(plain, number.start)
+        return (
+            ("card" in wanted and _holds_card(number))
+            or (digits >= _CODE and number.start in codes)
+            or (digits >= _LAST_FOUR and number.start in socials)
+            or (at < len(plain) and plain[at] < number.end)
+        )
+
+    return without(text, filter(is_secret, numbers(text)))
 
 
 def masked(text: str, choice: int = 0) -> str:
@@ -152,12 +151,12 @@ def numbers(text: str) -> list[Number]:
         nonlocal run, first
         if run:
             # "forty" with nothing behind it is 40
-            pieces = tuple(digits.replace("_", "0") for _, _, digits in run)
-            start, whole = run[0][0], "".join(pieces)
+            whole = "".join(digits for _, _, digits in run).replace("_", "0")
+            start = run[0][0]
             phone = (whole.startswith("00") and len(whole) >= _PHONE) or _PHONE_BEFORE.search(
                 text[max(0, start - 8) : start]
             )
-            found.append(Number(start, run[-1][1], pieces, first, ends, bool(phone)))
+            found.append(Number(start, run[-1][1], whole, first, ends, bool(phone)))
             run = []
         first = False
 
@@ -172,9 +171,9 @@ def numbers(text: str) -> list[Number]:
             else:
                 run.append((times_at if times > 1 else match.start(), match.end(), digits * times))
         elif lower in _TENS:
-            run.append((match.start(), match.end(), _TENS[lower] + "_"))
+            run.append((times_at if times > 1 else match.start(), match.end(), _TENS[lower] + "_"))
         elif lower in _TIMES:
-            times, times_at = _TIMES[lower], match.start()
+            times, times_at = _TIMES[lower], match.start() if times == 1 else times_at
             continue
         elif token in _BETWEEN or token.isspace() or lower in _FILLERS:
             continue
@@ -185,25 +184,17 @@ def numbers(text: str) -> list[Number]:
     return found
 
 
-def _holds_card(pieces: tuple[str, ...]) -> bool:
-    """Whether pieces that follow one another are a card."""
-    if sum(map(len, pieces)) < SHORTEST:
-        return False
-    digits = [int(digit) for digit in "".join(pieces)]
+def _holds_card(number: Number) -> bool:
+    """Whether digits of it that follow one another are a card's."""
     sums: tuple[list[int], list[int]] = ([0], [0])  # from the beginning: every second digit doubled, either way
-    for place, digit in enumerate(digits):
+    for end, digit in enumerate(map(int, number.digits), 1):
         doubled = digit * 2 - 9 if digit > 4 else digit * 2
         for way in (0, 1):
-            sums[way].append(sums[way][-1] + (doubled if place % 2 == way else digit))
-    starts = {0}
-    end = 0
-    for piece in pieces:
-        end += len(piece)
-        way = end % 2  # the last digit, at end - 1, is not doubled
+            sums[way].append(sums[way][-1] + (digit if end % 2 == way else doubled))
+        of = sums[end % 2]  # this digit, the last one, is not doubled
         for start in range(max(0, end - LONGEST), end - SHORTEST + 1):
-            if start in starts and (sums[way][end] - sums[way][start]) % 10 == 0:
+            if (of[end] - of[start]) % 10 == 0:
                 return True
-        starts.add(end)
     return False
 
 
@@ -211,7 +202,7 @@ def _hidden(stretch: str) -> str:
     """In the form of placeholders that are no card, whatever words that takes."""
     for choice in range(_CHOICES):
         made = masked(stretch, choice)
-        if not any(_holds_card(number.pieces) for number in numbers(made)):
+        if not any(_holds_card(number) for number in numbers(made)):
             return made
     # No digit is left of the words, and figures that are all 1 have no right check digit at any length of a card.
     return _NUMBER_TOKEN.sub(lambda match: _crossed_out(match[0]), stretch)
@@ -221,12 +212,6 @@ def _crossed_out(token: str) -> str:
     if token.isdecimal():
         return "1"
     return "x" * len(token) if token.lower() in NUMBER_WORDS else token
-
-
-def _within(match: re.Match[str], group: str) -> str:
-    start, end = match.start(group) - match.start(), match.end(group) - match.start()
-    whole = match[0]
-    return whole[:start] + masked(whole[start:end]) + whole[end:]
 
 
 def _shared(letters: int, words: int) -> Iterator[int]:

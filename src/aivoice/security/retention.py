@@ -14,7 +14,7 @@ BATCH: Final = 2_000
 """Rows of one transaction."""
 
 
-async def forget_old(store: Store, *, now: datetime, audit_days: int = AUDIT_DAYS, batch: int = BATCH) -> int:
+async def forget_expired(store: Store, *, now: datetime, audit_days: int = AUDIT_DAYS, batch: int = BATCH) -> int:
     """Delete what is over, of every tenant and the operator; the rows deleted. Bounded transactions: what was done
     stays done when it is cancelled. Raises StoreError."""
     ages: tuple[tuple[LiteralString, LiteralString, datetime], ...] = (

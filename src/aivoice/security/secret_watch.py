@@ -37,7 +37,7 @@ UNNAMED: Final = 12
 """So many digits in a row are collected as a card that nobody named: the longest phone number without + has eleven."""
 KEYS: Final = 4
 """So many keys in a row are."""
-_REMEMBERED, _SHORTEST = 20, 5
+_REMEMBERED, _SHORTEST = 20, 4
 
 
 class SecretWatch:
@@ -73,8 +73,8 @@ class SecretWatch:
     def agent_said(self, text: str) -> str:
         """What the caller heard of it: something else than such a question ends it, once numbers were given."""
         kept = self.text(text)
-        self._interrupted = self._interrupted or bool(text.strip())
-        self._keys = 0
+        if text.strip():
+            self._interrupted, self._keys = True, 0
         if self._given and len(text.split()) > 2 and not self._asks(text):
             self.collecting = False
         return kept
@@ -109,11 +109,13 @@ class SecretWatch:
 
     def text(self, text: str) -> str:
         """Any other text of the call: a tool's arguments, a prompt."""
-        if self.collecting:
-            return masked(text)
-        if self._collected:
-            text = without(text, (number for number in numbers(text) if self._is_known(number.digits)))
-        return redact(text, self._kinds)
+        return masked(text) if self.collecting else redact(self.again(text), self._kinds)
+
+    def again(self, text: str) -> str:
+        """A text of before, without what was collected since: the pieces of a card that nobody knew to be one."""
+        if not self._collected:
+            return text
+        return without(text, (number for number in numbers(text) if self._is_known(number.digits)))
 
     def _asks(self, text: str) -> bool:
         """A question or a request, not a remark about cards ("we take every credit card")."""

@@ -58,8 +58,9 @@ async def remember(scope: Scope, sealer: Sealer, number: str, summary: str, *, c
 
 
 async def forget(scope: Scope, sealer: Sealer, number: str) -> list[str]:
-    """Erase a caller: what is remembered, and who they were in the records of their calls. The ids of those calls,
-    whose recordings and journals the caller of this erases too."""
+    """Erase a caller: what is remembered, who they were in the records of their calls, what was said in those, and the
+    messages left in them with all that tells of those. The ids of the calls, whose recordings and journals the caller
+    of this erases too."""
     given = {"key": sealer.key(scope.tenant_id, number)}
     await scope.run("DELETE FROM callers WHERE tenant_id = %(tenant_id)s AND caller_key = %(key)s", given)
     rows = await scope.all(
@@ -74,6 +75,9 @@ async def forget(scope: Scope, sealer: Sealer, number: str) -> list[str]:
             "UPDATE calls SET caller_key = NULL, caller_sealed = NULL, summary_sealed = NULL "
             "WHERE tenant_id = %(tenant_id)s AND call_id = ANY (%(ids)s)",
             {"ids": ids},
+        )
+        await scope.run(
+            "DELETE FROM messages WHERE tenant_id = %(tenant_id)s AND call_id = ANY (%(ids)s)", {"ids": ids}
         )
     return ids
 

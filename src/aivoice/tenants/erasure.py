@@ -8,12 +8,13 @@ and without its name, which the ledger refers to.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from aivoice.store import Scope, Store
 from aivoice.tenants.lifecycle import set_status
 from aivoice.tenants.numbers import CHANNEL
+from aivoice.tools.outgoing import forget_delivered
 
 _BY_TENANT: tuple[LiteralString, ...] = (
     "idempotent_answers", "call_segments", "calls", "callers", "blocked_callers", "call_keys", "deliveries", "messages",
@@ -42,6 +43,8 @@ _EXPORTED: tuple[tuple[LiteralString, LiteralString], ...] = (
     ("audit_log", "entry_id, at, actor_kind, actor, action, target, detail"),
 )
 PAGE = 500
+ERASED = "erased"
+"""Name of the row that stays of an erased tenant, and the reason that it is closed."""
 
 
 async def exported(store: Store, tenant_id: str) -> AsyncIterator[dict[str, Any]]:
@@ -65,27 +68,41 @@ async def exported(store: Store, tenant_id: str) -> AsyncIterator[dict[str, Any]
 
 async def erase_tenant(store: Store, tenant_id: str, now: datetime) -> None:
     """Close the tenant and erase all of it that is not the ledger. Again, it changes nothing. The caller removes the
-    files of its calls, which nobody can read any more. Raises NotFoundError, StoreError."""
+    files of its calls, which nobody can read any more; what calls that are running write afterwards, `sweep` erases.
+    Raises NotFoundError, StoreError."""
     async with store.platform() as platform:
-        await set_status(platform, tenant_id, "closed", now, reason="erased")
+        await set_status(platform, tenant_id, "closed", now, reason=ERASED)
     async with store.tenant(tenant_id) as scope:
-        for table in _BY_TENANT:
-            sql: LiteralString = f"DELETE FROM {table} WHERE tenant_id = %(tenant_id)s"
-            await scope.run(sql)
+        await _erase_rows(scope)
     async with store.platform() as platform:
         for table in _BY_OPERATOR:
             operators: LiteralString = f"DELETE FROM {table} WHERE tenant_id = %(id)s"
             await platform.run(operators, {"id": tenant_id})
         await platform.run(
-            "UPDATE tenants SET name = 'erased', settings = '{}', service_file = '', version = 0 WHERE id = %(id)s",
-            {"id": tenant_id},
+            "UPDATE tenants SET name = %(erased)s, settings = '{}', service_file = '', version = 0 WHERE id = %(id)s",
+            {"id": tenant_id, "erased": ERASED},
         )
         await platform.notify(CHANNEL, f"{tenant_id} 0")
 
 
+async def _erase_rows(scope: Scope) -> int:
+    """What the tenant's own role may delete; how many rows."""
+    erased = 0
+    for table in _BY_TENANT:
+        sql: LiteralString = f"DELETE FROM {table} WHERE tenant_id = %(tenant_id)s"
+        erased += await scope.run(sql)
+    return erased
+
+
 async def sweep(scope: Scope, *, recordings: int, transcripts: int, callers: int, now: datetime) -> dict[str, int]:
-    """Erase what is older than so many days: keys of calls (and with them journals and recordings), transcripts,
-    what is remembered of callers; how many rows of each."""
+    """Erase what is older than so many days: keys of calls (and with them journals and recordings), transcripts and
+    delivered messages with their words, what is remembered of callers; how many rows of each. Of a tenant that is
+    erased, all: a call that was running then has taken its messages afterwards."""
+    is_erased = await scope.value(
+        "SELECT true FROM tenants WHERE id = %(tenant_id)s AND status = 'closed' AND status_reason = %(erased)s "
+        "AND name = %(erased)s",
+        {"erased": ERASED},
+    )
     keys: LiteralString = (
         "DELETE FROM call_keys WHERE tenant_id = %(tenant_id)s AND file = %(file)s "
         "AND created_at < %(now)s - make_interval(days => %(days)s)"
@@ -106,4 +123,7 @@ async def sweep(scope: Scope, *, recordings: int, transcripts: int, callers: int
             callers,
         ),
     )
-    return {name: await scope.run(sql, {"now": now, "days": days, "file": name}) for name, sql, days in ages}
+    done = {name: await scope.run(sql, {"now": now, "days": days, "file": name}) for name, sql, days in ages}
+    done["deliveries"] = await forget_delivered(scope, before=now - timedelta(days=transcripts))
+    done[ERASED] = await _erase_rows(scope) if is_erased else 0
+    return done

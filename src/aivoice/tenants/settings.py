@@ -4,7 +4,7 @@ kept."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from phonenumbers import SUPPORTED_REGIONS
 from psycopg.types.json import Jsonb
@@ -105,11 +105,22 @@ def parse_settings(given: Mapping[str, Any]) -> Settings:
 
 
 def kept_settings(stored: Mapping[str, Any]) -> Settings:
-    """As they were stored. What another release wrote and this one does not take counts as not set."""
+    """As they were stored. What this release does not take (another one wrote it) counts as not set, an outcome as a
+    whole; what the tenant said beside it, such as that nothing is recorded, still holds."""
     try:
         return Settings.model_validate(stored)
-    except ValidationError:
-        return Settings()
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_input=False, include_context=False):
+            stored = _without(stored, *map(str, each["loc"][:2]))
+    return Settings.model_validate(stored)
+
+
+def _without(stored: Mapping[str, Any], name: str, inner: str | None = None) -> dict[str, Any]:
+    """A copy that lacks the member `name`, or only what that calls `inner`."""
+    group = stored.get(name)
+    if inner is None or not isinstance(group, dict):
+        return {key: value for key, value in stored.items() if key != name}
+    return {**stored, name: {key: value for key, value in cast("dict[str, Any]", group).items() if key != inner}}
 
 
 async def settings_of(scope: Scope) -> Settings:

@@ -176,7 +176,7 @@ async def test_a_key_may_do_what_its_scopes_say_and_no_more(plane: Plane) -> Non
     ids = await fill(plane, "alpha")
     async with plane.client("alpha read") as reader:
         for method, path, operation in operations(plane):
-            if "{tenant}" not in path or path.endswith(("lookup",)):
+            if "{tenant}" not in path or path.endswith(("/lookup", "/callers/calls")):  # these read, by POST
                 continue
             answer = await reader.request(method, filled(path, ids, operation), **request_of(operation))
             if method != "get":

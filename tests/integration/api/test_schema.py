@@ -16,7 +16,11 @@ import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from tests.integration.api.plane import Plane, plane
 from tests.integration.api.test_isolation import fill
 
@@ -57,7 +61,7 @@ def served(urls: Urls, calls: Path) -> Generator[tuple[str, Plane, dict[str, str
 
 
 def test_nothing_that_is_sent_breaks_it(urls: Urls, tmp_path: Path) -> None:
-    checks = (not_a_server_error, status_code_conformance, content_type_conformance)
+    checks = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
     broken: list[str] = []
     with served(urls, tmp_path) as (url, made, ids):
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
@@ -69,7 +73,7 @@ def test_nothing_that_is_sent_breaks_it(urls: Urls, tmp_path: Path) -> None:
                 continue  # asks a server in the outside world
             try:
                 _tried(operation, label, ids, base_url=url, headers=headers, checks=list(checks))
-            except Exception as error:  # noqa: BLE001 - all of them are told, not the first
+            except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - all of them are told, not the first
                 broken.append(f"{label}: {str(error)[:900]}")
     assert not broken, "\n\n".join(broken)
 

@@ -25,7 +25,7 @@ from aivoice.security.keyring import Keyring, Sealer
 from aivoice.security.passwords import Passwords
 from aivoice.security.permissions import Principal
 from aivoice.security.reseal import COLUMNS, keys_in_use, reseal_all
-from aivoice.security.retention import forget_old
+from aivoice.security.retention import forget_expired
 from aivoice.security.users import IDLE, Users
 from aivoice.store import NotFoundError, Store, StoreError
 from aivoice.tools.guard import Guard
@@ -36,7 +36,9 @@ from aivoice.tools.webhooks import TOOLS, active_secrets, rotate_secret
 OLD = Keyring((("old", b"o" * 32),), b"r" * 32)
 NEW = Keyring((("new", b"n" * 32), *OLD.keys), OLD.root)
 FILES = ("journal", "recording")
-MCP = ServerEntry("diary", "https://192.0.2.1/mcp", (Listed("a", "A.", {"type": "object"}, True),), frozenset(), "hush")
+MCP = ServerEntry(
+    "diary", "https://mcp.example.com/mcp", (Listed("a", "A.", {"type": "object"}, True),), frozenset(), "hush"
+)
 SYSTEM = Principal("system", "test", None, frozenset())
 
 
@@ -191,11 +193,11 @@ async def test_old_entries_and_sessions_that_are_over_go_and_others_stay(store: 
                 for days in (0, 1, 399, 401, 402, 900):
                     await record(scope, SYSTEM, "a.b", str(days), now=NOW - timedelta(days=days))
             await users.log_in(tenant, "a@example.com", "long enough words", address="x", now_s=0)
-        assert await forget_old(store, now=NOW, batch=2) == 6
+        assert await forget_expired(store, now=NOW, batch=2) == 6
         now = NOW + timedelta(hours=2)
         kept = await users.log_in("alpha", "a@example.com", "long enough words", address="x", now_s=99)
         now = NOW + IDLE + timedelta(minutes=1)
-        assert await forget_old(store, now=now) == 2
+        assert await forget_expired(store, now=now) == 2
         await users.verify(kept.token)
     async with store.tenant("alpha") as scope:
         assert {entry.target for entry in (await entries(scope))[0]} == {"0", "1", "399"}
@@ -207,6 +209,6 @@ async def test_old_entries_and_sessions_that_are_over_go_and_others_stay(store: 
 async def test_a_database_that_is_away_is_told(store: Store, owner: psycopg.Connection[dict[str, object]]) -> None:
     await store.__aexit__()
     with pytest.raises(StoreError):
-        await forget_old(store, now=NOW)
+        await forget_expired(store, now=NOW)
     with pytest.raises(StoreError):
         await reseal_all(store, Sealer(NEW))

@@ -78,7 +78,7 @@ def test_in_no_stretch_of_time_is_more_allowed_than_burst_and_rate(
         if wait == 0:
             taken.append((now, cost))
         elif wait != float("inf"):
-            assert limiter.take("b", now) == 0  # nobody else waits
+            assert limiter.take(f"b {len(taken)}", now) == 0  # nobody else waits
             now += wait
             assert limiter.take("a", now + 1e-6, cost) == 0  # what it said is true
             taken.append((now, cost))

@@ -105,6 +105,21 @@ def test_an_interim_that_grows_is_not_counted_twice() -> None:
     assert not watch.collecting
 
 
+def test_the_first_pieces_go_from_what_was_kept_once_it_is_known_what_they_were() -> None:
+    watch = SecretWatch()
+    said = [
+        "Call me at 212 555 0147 please",
+        "four one one seven",
+        "1111",
+        "one one one one, one one one six",
+        "Thanks.",
+    ]
+    kept = [watch.caller(text) for text in said]
+    assert kept[1:3] == said[1:3]
+    assert [watch.again(text) for text in kept] == [said[0], "nine nine nine one", "1111", kept[3], "Thanks."]
+    assert kept[3] != said[3]
+
+
 def test_keys_in_a_row_are_a_secret_and_a_choice_of_a_menu_is_none() -> None:
     watch = SecretWatch()
     assert watch.key("2") == "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -72,3 +73,47 @@ def test_settings_that_are_none_are_refused_by_name_and_kept_ones_never_break_a_
         parse_settings(wrong)
     assert next(iter(wrong)) in str(error.value)
     assert kept_settings(wrong) == Settings()
+
+
+SET: dict[str, Any] = {
+    "recording": False, "jurisdiction": "DE", "keep": {"recordings": 0, "callers": 0}, "redact": ["card"],
+    "outcomes": {"blocked": {"action": "announce", "sentence": "No."}, "closed": {"action": "reject"}},
+    "messages": {"emails": ["desk@example.com"], "escalate_minutes": 5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("music",), ("region",), ("keep", "summaries"), ("outcomes", "night"),
+        ("messages", "late_emails"), ("keep", "transcripts"),
+    ],
+)  # fmt: skip
+def test_what_this_release_does_not_take_costs_nothing_that_was_set_beside_it(where: tuple[str, ...]) -> None:
+    stored = copy.deepcopy(SET)
+    inner = stored
+    for name in where[:-1]:
+        inner = inner[name]
+    inner[where[-1]] = "of a newer release"
+    assert kept_settings(stored) == parse_settings(SET)
+
+
+@pytest.mark.parametrize("wrong", [{"action": "sing"}, {"action": "reject", "song": 1}, {"sentence": "No."}, "reject"])
+def test_an_outcome_is_taken_whole_or_not_at_all(wrong: Any) -> None:
+    outcomes = {**SET["outcomes"], "closed": wrong}
+    kept = kept_settings({**SET, "outcomes": outcomes}).outcomes
+    assert kept.closed == Settings().outcomes.closed
+    assert kept.blocked == parse_settings(SET).outcomes.blocked
+
+
+NAMES = st.sampled_from([*SET, "action", "recordings", "x"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "reject", "US", "\x00"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*SET, "region", "x"]), JSON, max_size=5))
+def test_no_stored_settings_keep_a_call_from_being_decided(stored: dict[str, Any]) -> None:
+    assert isinstance(kept_settings(stored), Settings)

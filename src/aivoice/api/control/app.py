@@ -16,11 +16,12 @@ from aivoice.api.control.context import Control
 from aivoice.api.control.guard import Guard
 from aivoice.api.control.problems import add_problems
 from aivoice.api.control.routes import account, business, calls, knowledge, operator, tools, webhooks
+from aivoice.api.control.shapes import Health
 from aivoice.api.problem import CONTENT_TYPE
 
 MOST_BODY = 1024 * 1024
-LARGER = {"/knowledge/documents": knowledge.MOST, "/business": 25 * 1024 * 1024}
-"""Bytes of a body, by how its path ends."""
+BODIES = {"/knowledge/documents": knowledge.MOST, "/business": 25 * 1024 * 1024, "/v1/sessions": 16 * 1024}
+"""Bytes of a body, by how its path ends. A login is read before it is known whose it is."""
 
 
 class ProblemBody(BaseModel):
@@ -52,23 +53,31 @@ def create_control(control: Control) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        redirect_slashes=False,
     )
     app.state.control = control
     add_problems(app)
     for module in (operator, account, business, knowledge, tools, webhooks, calls):
         for router in module.ROUTERS:
             app.include_router(router, responses=PROBLEMS)
-    app.add_api_route("/health", _health, methods=["GET"], tags=["health"])
-    app.add_api_route("/ready", _ready, methods=["GET"], tags=["health"])
+    app.add_api_route("/health", _health, methods=["GET"], tags=["health"], response_model=Health)
+    down: dict[int | str, dict[str, Any]] = {503: PROBLEMS[503]}
+    app.add_api_route("/ready", _ready, methods=["GET"], tags=["health"], response_model=Health, responses=down)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
-    app.add_middleware(Guard, most=MOST_BODY, larger=LARGER)
+    app.add_middleware(Guard, most=MOST_BODY, others=BODIES)
     return app
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
     """The document, with the problem's schema: no route has it as its model, so FastAPI would leave it out."""
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            separate_input_output_schemas=app.separate_input_output_schemas,
+        )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas["ProblemBody"] = ProblemBody.model_json_schema()
         app.openapi_schema = document
@@ -77,11 +86,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 async def _health() -> Response:
     """The process runs."""
-    return answer({"status": "ok"})
+    return answer(Health("ok"))
 
 
 async def _ready(request: Request) -> Response:
     """The database answers, too; 503 where it does not."""
     async with control_of(request).store.platform() as scope:
         await scope.value("SELECT 1")
-    return answer({"status": "ready"})
+    return answer(Health("ready"))

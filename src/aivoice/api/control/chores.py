@@ -10,6 +10,7 @@ from aivoice.api.control.context import Control
 from aivoice.api.control.idempotency import forget_old
 from aivoice.errors import InputError
 from aivoice.knowledge.documents import purge
+from aivoice.security.retention import forget_expired
 from aivoice.store import StoreError
 from aivoice.tenants.erasure import sweep
 from aivoice.tenants.lifecycle import tenants
@@ -74,7 +75,7 @@ async def _keep_sweeping(control: Control) -> None:
 
 async def sweep_all(control: Control) -> int:
     """Every tenant once; the rows erased. Raises StoreError; what was done until then stays done."""
-    erased, after = 0, ""
+    erased, after = await forget_expired(control.store, now=control.now()), ""
     while True:
         async with control.store.platform() as platform:
             if not after:

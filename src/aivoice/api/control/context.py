@@ -24,6 +24,8 @@ from aivoice.tools.guard import Allowed, Guard
 
 RATE = Rate(400, 200.0)
 """Requests of one principal: at once, and each second."""
+SHARE = Rate(1_600, 800.0)
+"""Requests of one tenant, however many keys it makes: the others are served beside it."""
 ANONYMOUS = Rate(60, 5.0)
 """Requests of one address that show no valid key."""
 
@@ -46,6 +48,7 @@ class Control:
     calls: Path
     now: Callable[[], datetime]
     limiter: RateLimiter
+    shares: RateLimiter
     strangers: RateLimiter
 
 
@@ -63,6 +66,7 @@ def control_over(
     guard: Guard | None = None,
     now: Callable[[], datetime] = utc_now,
     rate: Rate = RATE,
+    share: Rate = SHARE,
 ) -> Generator[Control]:
     """A control plane over an open store, while the block runs."""
     with Passwords() as passwords:
@@ -80,6 +84,7 @@ def control_over(
             calls=calls,
             now=now,
             limiter=RateLimiter(rate),
+            shares=RateLimiter(share),
             strangers=RateLimiter(ANONYMOUS),
         )
 
@@ -87,8 +92,8 @@ def control_over(
 @asynccontextmanager
 async def open_control(settings: Mapping[str, Any]) -> AsyncGenerator[Control]:
     """For a process of its own. settings: ``keys`` (`Keyring.to_text`), ``database`` (the owner's address),
-    ``calls`` (a
-    folder), ``allowed`` (addresses that tools may reach), ``inference`` (where the models' process listens; "": none).
+    ``calls`` (a folder), ``allowed`` (addresses that tools may reach), ``inference`` (where the models' process
+    listens; "": none).
 
     Raises StoreError, KeysError, ProviderError.
     """

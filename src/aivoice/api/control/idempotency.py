@@ -58,7 +58,7 @@ async def once(store: Store, tenant_id: str, key: str | None, request: Request, 
         if not await scope.value("SELECT pg_try_advisory_xact_lock(%(lock)s)", {"lock": lock}):
             raise Problem(409, "A request with this Idempotency-Key is being worked on.", code="idempotency_busy")
         kept = await scope.one(
-            "SELECT request, status, body, location FROM idempotent_answers "
+            "SELECT request, status, body, location, etag FROM idempotent_answers "
             "WHERE tenant_id = %(tenant_id)s AND key = %(key)s",
             {"key": key},
         )
@@ -66,7 +66,8 @@ async def once(store: Store, tenant_id: str, key: str | None, request: Request, 
             if kept["request"] != digest.digest():
                 text = "This Idempotency-Key was used for another request: take a new one."
                 raise Problem(422, text, code="idempotency_mismatch")
-            headers = {"Idempotent-Replayed": "true"} | ({"Location": kept["location"]} if kept["location"] else {})
+            headers = {"Idempotent-Replayed": "true"}
+            headers |= {name: kept[name.lower()] for name in ("Location", "ETag") if kept[name.lower()]}
             yield Once(scope, Response(kept["body"], kept["status"], headers, "application/json"))
             return
         write = Once(scope)
@@ -75,13 +76,14 @@ async def once(store: Store, tenant_id: str, key: str | None, request: Request, 
             return
         await scope.run(
             "INSERT INTO idempotent_answers VALUES "
-            "(%(tenant_id)s, %(key)s, %(request)s, %(status)s, %(body)s, %(location)s, %(now)s)",
+            "(%(tenant_id)s, %(key)s, %(request)s, %(status)s, %(body)s, %(location)s, %(etag)s, %(now)s)",
             {
                 "key": key,
                 "request": digest.digest(),
                 "status": write.answer.status_code,
                 "body": bytes(write.answer.body),
                 "location": write.answer.headers.get("location", ""),
+                "etag": write.answer.headers.get("etag", ""),
                 "now": now,
             },
         )

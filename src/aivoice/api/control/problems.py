@@ -11,30 +11,33 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from aivoice.api.control.guard import where
 from aivoice.api.problem import CONTENT_TYPE, Problem
 from aivoice.business.load import BusinessFileError
 from aivoice.errors import VoiceError
 from aivoice.security.errors import RateLimitedError, UnauthenticatedError
 
-log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
-_UNKNOWN = {404: ("There is nothing at this address.", "not_found"), 405: ("Not supported here.", "method_not_allowed")}
+log = logging.getLogger(__name__)
+_HTTP = {
+    400: ("The body cannot be read: send JSON, as UTF-8.", "bad_json"),
+    404: ("There is nothing at this address.", "not_found"),
+    405: ("Not supported here; Allow says what is.", "method_not_allowed"),
+    413: ("", "too_large"),
+}
+"""What the framework raises by itself: its text ("": its own), and the code."""
 
 
 def add_problems(app: FastAPI) -> None:
-    """Handlers for every kind of error; what nobody expected is a 500 that gives nothing away."""
-    app.add_exception_handler(Problem, _told)
-    app.add_exception_handler(VoiceError, _told)
-    app.add_exception_handler(HTTPException, _told)
-    app.add_exception_handler(RequestValidationError, _told)
-    app.add_exception_handler(Exception, _told)
+    """Handlers for every kind of error that is an answer; what nobody expected goes on to `guard.Guard`."""
+    for kind in (Problem, VoiceError, HTTPException, RequestValidationError, UnicodeError):
+        app.add_exception_handler(kind, _told)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
     problem, more = problem_of(error)
-    if problem.status >= 500 and not isinstance(error, (Problem, VoiceError)):
-        # Not its text, which may hold a caller's words: where it was is enough.
-        log.error("%s %s failed: %s", request.method, request.scope.get("route_path", ""), type(error).__name__)
+    if problem.status == 500:  # ours, and no reader's fault; its text goes to the reader alone
+        log.error("%s %s: %s", request.state.request_id, where(request.scope, error), problem.code)
     body = {**problem.body(request.url.path), **more}
     return JSONResponse(body, problem.status, problem.headers, media_type=CONTENT_TYPE)
 
@@ -55,13 +58,11 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, Any]]:
             text = f"{first['where']}: {first['what']}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else "")
             return Problem(422, text, code="invalid_request"), {"errors": wrong}
         case HTTPException():
-            text, code = _UNKNOWN.get(error.status_code, (str(error.detail), "http_error"))
-            code = "too_large" if error.status_code == 413 else code
+            text, code = _HTTP.get(error.status_code, ("", "http_error"))
+            text = text or str(error.detail)
             return Problem(error.status_code, text, code=code, headers=error.headers), {}
-        case UnicodeError():
+        case _:  # UnicodeError
             return Problem(400, "A text here cannot be stored: it is no whole Unicode.", code="bad_text"), {}
-        case _:
-            return Problem(500, "The server failed; its log says where.", code="internal"), {}
 
 
 def _told_text(error: VoiceError) -> str:

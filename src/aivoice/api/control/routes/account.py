@@ -13,24 +13,38 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import to_jsonable_python
 
-from aivoice.api.control.asked import Asked, answer, control_of, nothing, principal_of, tenants
+from aivoice.api.control import shapes
+from aivoice.api.control.asked import (
+    Asked,
+    Route,
+    answer,
+    check_json,
+    control_of,
+    nothing,
+    principal_of,
+    tenants,
+)
 from aivoice.api.control.idempotency import Key
-from aivoice.api.control.pages import Cursor, Limit, next_cursor, read_cursor
+from aivoice.api.control.pages import Cursor, Limit, Moment, next_cursor, read_cursor
 from aivoice.api.problem import Problem
-from aivoice.billing import standing, statement, usage
+from aivoice.billing import Standing, Statement, standing, statement, usage
 from aivoice.billing.statements import Line, lines
 from aivoice.security import audit_log
+from aivoice.security.home import scope_of
 from aivoice.security.permissions import ROLES, Principal, check_grant, of_scopes
+from aivoice.security.users import Session, User
 from aivoice.store import Scope
 from aivoice.tenants.erasure import exported
 from aivoice.tenants.records import calls as call_records
 from aivoice.tenants.records import transcript
 
-router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["account"])
-sessions = APIRouter(prefix="/v1", tags=["sessions"])
+router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["account"], route_class=Route)
+sessions = APIRouter(prefix="/v1", tags=["sessions"], route_class=Route)
+entrance = APIRouter(prefix="/v1", tags=["sessions"])
+"""For those who are nobody yet."""
 
-Since = Annotated[datetime, Query(description="With its zone: 2026-11-01T00:00:00Z.")]
-Until = Annotated[datetime, Query(description="Not included.")]
+Since = Annotated[Moment, Query(description="With its zone: 2026-11-01T00:00:00Z.")]
+Until = Annotated[Moment, Query(description="Not included.")]
 
 
 class _Body(BaseModel):
@@ -40,14 +54,14 @@ class _Body(BaseModel):
 # ---------------------------------------------------------------- money
 
 
-@router.get("/billing")
+@router.get("/billing", response_model=Standing)
 async def show_standing(asked: Annotated[Asked, tenants("usage.read")]) -> Response:
     """Credit, plan, limits, and what is used of them; money in micro-units."""
     async with asked.reading() as scope:
         return answer(await standing(scope, asked.tenant_id, asked.now))
 
 
-@router.get("/billing/statement")
+@router.get("/billing/statement", response_model=Statement)
 async def show_statement(since: Since, until: Until, asked: Annotated[Asked, tenants("usage.read")]) -> Response:
     """What came, what was charged, and that it adds up."""
     start, end = _span(since, until)
@@ -55,7 +69,7 @@ async def show_statement(since: Since, until: Until, asked: Annotated[Asked, ten
         return answer(await statement(scope, start, end))
 
 
-@router.get("/billing/lines")
+@router.get("/billing/lines", response_model=shapes.Lines)
 async def list_lines(
     since: Since, until: Until, asked: Annotated[Asked, tenants("usage.read")], limit: Limit = 50, after: Cursor = ""
 ) -> Response:
@@ -65,25 +79,19 @@ async def list_lines(
     last = None if place is None else Line(place[1], place[0], "", "", "", 0, 0)
     async with asked.reading() as scope:
         found = await lines(scope, start, end, after=last, limit=limit + 1)
-    return answer({"lines": found[:limit], "next": next_cursor(found, limit, lambda line: (line.at, line.key))})
+    return answer(shapes.Lines(found[:limit], next_cursor(found, limit, lambda line: (line.at, line.key))))
 
 
-@router.get("/usage")
+@router.get("/usage", response_model=shapes.Money)
 async def show_usage(since: Since, until: Until, asked: Annotated[Asked, tenants("usage.read")]) -> Response:
     """By type and provider, with cost and margin in micro-units."""
     start, end = _span(since, until)
     async with asked.reading() as scope:
         found = await usage(scope, start, end)
-    rows = [
-        {"type": kind, "provider": provider, "quantity": quantity, "cost": cost}
-        for (kind, provider), (quantity, cost) in found.by_type.items()
-    ]
-    return answer({"revenue": found.revenue, "cost": found.cost, "margin": found.margin, "usage": rows})
+    return answer(shapes.money(found))
 
 
 def _span(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    if since.tzinfo is None or until.tzinfo is None:
-        raise Problem(422, "A moment needs its zone: write 2026-11-01T00:00:00Z.", code="invalid_request")
     if not since < until:
         raise Problem(422, "`since` must be before `until`.", code="invalid_request")
     return since, until
@@ -95,33 +103,31 @@ def _span(since: datetime, until: datetime) -> tuple[datetime, datetime]:
 class KeyForm(_Body):
     label: Annotated[str, StringConstraints(max_length=100)]
     scopes: Annotated[list[Literal["read", "write", "calls", "admin"]], Field(min_length=1, max_length=4)]
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 KeyPath = Annotated[str, Path(max_length=40)]
 
 
-@router.get("/keys")
+@router.get("/keys", response_model=shapes.Keys)
 async def list_keys(asked: Annotated[Asked, tenants("keys.manage")]) -> Response:
     async with asked.reading() as scope:
-        return answer({"keys": await asked.control.keys.all(scope)})
+        return answer(shapes.Keys(await asked.control.keys.all(scope)))
 
 
-@router.post("/keys", status_code=201)
+@router.post("/keys", response_model=shapes.MadeKey, status_code=201)
 async def create_key(body: KeyForm, asked: Annotated[Asked, tenants("keys.manage")]) -> Response:
     """The token is in this answer, and never shown again."""
     check_grant(asked.principal, of_scopes(body.scopes))
-    if body.expires_at is not None and body.expires_at.tzinfo is None:
-        raise Problem(422, "A moment needs its zone: write 2026-11-01T00:00:00Z.", code="invalid_request")
     async with asked.reading() as scope:
         made = await asked.control.keys.create(
             scope, scopes=body.scopes, label=body.label, by=asked.author, now=asked.now, expires_at=body.expires_at
         )
         await asked.audit(scope, "key.created", made.key.key_id)
-    return answer({"key": made.key, "token": made.token}, 201)
+    return answer(shapes.MadeKey(made.key, made.token), 201)
 
 
-@router.post("/keys/{key_id}/rotate", status_code=201)
+@router.post("/keys/{key_id}/rotate", response_model=shapes.MadeKey, status_code=201)
 async def rotate_key(
     key_id: KeyPath,
     asked: Annotated[Asked, tenants("keys.manage")],
@@ -136,7 +142,7 @@ async def rotate_key(
         )
         await asked.audit(scope, "key.rotated", key_id)
     asked.control.verifier.forget(key_id)
-    return answer({"key": made.key, "token": made.token}, 201)
+    return answer(shapes.MadeKey(made.key, made.token), 201)
 
 
 @router.delete("/keys/{key_id}", status_code=204)
@@ -175,13 +181,13 @@ class UserChange(_Body):
 UserPath = Annotated[str, Path(max_length=60)]
 
 
-@router.get("/users")
+@router.get("/users", response_model=shapes.People)
 async def list_users(asked: Annotated[Asked, tenants("users.manage")]) -> Response:
     async with asked.reading() as scope:
-        return answer({"users": await asked.control.users.all(scope)})
+        return answer(shapes.People(await asked.control.users.all(scope)))
 
 
-@router.post("/users", status_code=201)
+@router.post("/users", response_model=User, status_code=201)
 async def create_user(body: UserForm, asked: Annotated[Asked, tenants("users.manage")], key: Key = None) -> Response:
     check_grant(asked.principal, ROLES[body.role])
 
@@ -194,7 +200,7 @@ async def create_user(body: UserForm, asked: Annotated[Asked, tenants("users.man
     return await asked.write("user.created", work, key=key)
 
 
-@router.patch("/users/{user_id}")
+@router.patch("/users/{user_id}", response_model=User)
 async def change_user(
     user_id: UserPath, body: UserChange, asked: Annotated[Asked, tenants("users.manage")]
 ) -> Response:
@@ -221,42 +227,48 @@ class Login(_Body):
     password: Annotated[str, StringConstraints(max_length=500)]
 
 
-@sessions.post("/sessions", status_code=201)
+@entrance.post("/sessions", status_code=201, response_model=Session, dependencies=[Depends(check_json)])
 async def log_in(body: Login, request: Request) -> Response:
     """A token for Authorization: Bearer. The same answer, after the same work, whatever is wrong."""
+    control = control_of(request)
     address = request.client.host if request.client else ""
-    session = await control_of(request).users.log_in(
+    session = await control.users.log_in(
         body.tenant, body.email, body.password, address=address, now_s=time.monotonic()
     )
-    return answer({"token": session.token, "user": session.user, "expires_at": session.expires_at}, 201)
+    await _noted(request, Principal("user", session.user.user_id, body.tenant, frozenset()), "session.created")
+    return answer(session, 201)
 
 
 @sessions.delete("/sessions/current", status_code=204)
-async def log_out(request: Request, _: Annotated[Principal, Depends(principal_of)]) -> Response:
+async def log_out(request: Request, principal: Annotated[Principal, Depends(principal_of)]) -> Response:
+    """Ends the session whose token asks."""
+    if principal.kind != "user":
+        raise Problem(409, "An API key has no session to end: revoke it under /keys.", code="no_session")
     await control_of(request).users.log_out(request.headers.get("authorization", "").partition(" ")[2].strip())
+    await _noted(request, principal, "session.ended")
     return nothing()
 
 
-@sessions.get("/me")
+async def _noted(request: Request, principal: Principal, action: str) -> None:
+    control = control_of(request)
+    async with scope_of(control.store, principal.tenant_id) as scope:
+        request_id = str(request.state.request_id)
+        await audit_log.record(scope, principal, action, principal.id, now=control.now(), request_id=request_id)
+
+
+@sessions.get("/me", response_model=shapes.Me)
 async def who_am_i(principal: Annotated[Principal, Depends(principal_of)]) -> Response:
-    return answer(
-        {
-            "kind": principal.kind,
-            "id": principal.id,
-            "tenant": principal.tenant_id,
-            "permissions": sorted(principal.permissions),
-        }
-    )
+    return answer(shapes.Me(principal.kind, principal.id, principal.tenant_id, sorted(principal.permissions)))
 
 
 # ---------------------------------------------------------------- log and data
 
 
-@router.get("/audit")
+@router.get("/audit", response_model=shapes.Log)
 async def show_log(asked: Annotated[Asked, tenants("audit.read")], limit: Limit = 50, after: Cursor = "") -> Response:
     async with asked.reading() as scope:
         found, following = await audit_log.entries(scope, limit=limit, after=after)
-    return answer({"entries": found, "next": following or None})
+    return answer(shapes.Log(found, following or None))
 
 
 @router.get("/export", responses={200: {"content": {"application/jsonl": {}}}}, response_class=StreamingResponse)
@@ -287,4 +299,4 @@ def _line(value: Any) -> bytes:
     return json.dumps(to_jsonable_python(value, bytes_mode="base64"), ensure_ascii=False).encode() + b"\n"
 
 
-ROUTERS: tuple[Any, ...] = (sessions, router)
+ROUTERS: tuple[Any, ...] = (entrance, sessions, router)

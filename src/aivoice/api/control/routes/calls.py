@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from aivoice.api.control.asked import Asked, answer, nothing, tenants
-from aivoice.api.control.pages import Cursor, Limit, next_cursor, read_cursor
+from aivoice.api.control import shapes
+from aivoice.api.control.asked import Asked, Route, answer, nothing, tenants
+from aivoice.api.control.pages import Cursor, Limit, Moment, next_cursor, read_cursor
 from aivoice.api.problem import Problem
 from aivoice.billing.usage import call_cost, events_of
 from aivoice.security.call_crypto import call_keys, erase_call_keys
@@ -22,7 +22,7 @@ from aivoice.tenants.numbers import parse_number
 from aivoice.tenants.settings import settings_of
 from aivoice.traces.sealed import CallArchive
 
-router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["calls"])
+router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["calls"], route_class=Route)
 
 CallId = Annotated[str, Path(max_length=100)]
 FILES = {
@@ -35,7 +35,7 @@ FILES = {
 FileName = Literal["recording.wav", "transcript.md", "trace.json", "waterfall.svg", "journal.jsonl"]
 
 
-@router.get("/calls")
+@router.get("/calls", response_model=shapes.Calls)
 async def list_calls(
     asked: Annotated[Asked, tenants("calls.read")],
     limit: Limit = 50,
@@ -43,46 +43,41 @@ async def list_calls(
     number: Annotated[str, Query(max_length=40, description="The number that was dialled.")] = "",
     action: Annotated[Literal["", "answer", "announce", "transfer", "reject"], Query()] = "",
     why: Annotated[str, Query(max_length=20, description="usual, closed, blocked, no_credit …")] = "",
-    since: Annotated[datetime | None, Query(description="Of the start, with its zone.")] = None,
-    until: Annotated[datetime | None, Query(description="Not included.")] = None,
+    since: Annotated[Moment | None, Query(description="Of the start, with its zone.")] = None,
+    until: Annotated[Moment | None, Query(description="Not included.")] = None,
 ) -> Response:
     """Newest first."""
     place = read_cursor(after)
     wanted = records.Filter(
-        number=parse_number(number) if number else "", action=action, why=why, since=_zoned(since), until=_zoned(until)
+        number=parse_number(number) if number else "", action=action, why=why, since=since, until=until
     )
     async with asked.reading() as scope:
         found = await records.calls(scope, asked.control.texts, wanted, after=place, limit=limit + 1)
     following = next_cursor(found, limit, lambda row: (row.started_at, row.call_id))
-    return answer({"calls": found[:limit], "next": following})
+    return answer(shapes.Calls(found[:limit], following))
 
 
-@router.get("/calls/{call_id}")
+@router.get("/calls/{call_id}", response_model=shapes.CallAndMoney)
 async def show_call(call_id: CallId, asked: Annotated[Asked, tenants("calls.read")]) -> Response:
     """With what it cost and brought."""
     async with asked.reading() as scope:
         found = await records.call(scope, asked.control.texts, call_id)
         cost = await call_cost(scope, call_id)
-    used = [
-        {"type": kind, "provider": provider, "quantity": quantity, "cost": micro}
-        for (kind, provider), (quantity, micro) in cost.by_type.items()
-    ]
-    money = {"revenue": cost.revenue, "cost": cost.cost, "margin": cost.margin, "usage": used}
-    return answer({"call": found, "money": money})
+    return answer(shapes.CallAndMoney(found, shapes.money(cost)))
 
 
-@router.get("/calls/{call_id}/transcript")
+@router.get("/calls/{call_id}/transcript", response_model=shapes.Transcript)
 async def show_transcript(call_id: CallId, asked: Annotated[Asked, tenants("calls.read")]) -> Response:
     async with asked.reading() as scope:
-        return answer({"segments": await records.transcript(scope, asked.control.texts, call_id)})
+        return answer(shapes.Transcript(await records.transcript(scope, asked.control.texts, call_id)))
 
 
-@router.get("/calls/{call_id}/usage")
+@router.get("/calls/{call_id}/usage", response_model=shapes.Events)
 async def show_usage_events(call_id: CallId, asked: Annotated[Asked, tenants("usage.read")]) -> Response:
     """As CloudEvents 1.0."""
     async with asked.reading() as scope:
         await records.call(scope, asked.control.texts, call_id)
-        return answer({"events": await events_of(scope, call_id)})
+        return answer(shapes.Events(await events_of(scope, call_id)))
 
 
 @router.get(
@@ -128,10 +123,10 @@ class CallerForm(BaseModel):
 
 class BlockForm(CallerForm):
     reason: Annotated[str, StringConstraints(max_length=200)] = ""
-    until: datetime | None = None
+    until: Moment | None = None
 
 
-@router.post("/callers/lookup")
+@router.post("/callers/lookup", response_model=callers.Caller)
 async def look_up_caller(body: CallerForm, asked: Annotated[Asked, tenants("calls.read")]) -> Response:
     """What is remembered of a caller."""
     async with asked.reading() as scope:
@@ -142,7 +137,20 @@ async def look_up_caller(body: CallerForm, asked: Annotated[Asked, tenants("call
         return answer(found)
 
 
-@router.post("/callers/erase")
+@router.post("/callers/calls", response_model=shapes.Calls)
+async def list_calls_of_caller(
+    body: CallerForm, asked: Annotated[Asked, tenants("calls.read")], limit: Limit = 50, after: Cursor = ""
+) -> Response:
+    """Newest first."""
+    place = read_cursor(after)
+    async with asked.reading() as scope:
+        wanted = records.Filter(caller=await _number(scope, body.number))
+        found = await records.calls(scope, asked.control.texts, wanted, after=place, limit=limit + 1)
+    following = next_cursor(found, limit, lambda row: (row.started_at, row.call_id))
+    return answer(shapes.Calls(found[:limit], following))
+
+
+@router.post("/callers/erase", response_model=shapes.ErasedCalls)
 async def erase_caller(body: CallerForm, asked: Annotated[Asked, tenants("calls.erase")]) -> Response:
     """All that is kept of a caller: what is remembered, and the words and sounds of their calls."""
     async with asked.reading() as scope:
@@ -152,13 +160,13 @@ async def erase_caller(body: CallerForm, asked: Annotated[Asked, tenants("calls.
             await erase_call_keys(scope, call_id)
         await asked.audit(scope, "caller.erased", "", calls=len(ids))
     await _remove(asked, ids)
-    return answer({"calls": ids})
+    return answer(shapes.ErasedCalls(ids))
 
 
-@router.get("/blocked-callers")
+@router.get("/blocked-callers", response_model=shapes.BlockedCallers)
 async def list_blocked(asked: Annotated[Asked, tenants("calls.read")]) -> Response:
     async with asked.reading() as scope:
-        return answer({"blocked": await callers.blocked(scope, asked.control.texts)})
+        return answer(shapes.BlockedCallers(await callers.blocked(scope, asked.control.texts)))
 
 
 @router.post("/blocked-callers", status_code=204)
@@ -172,7 +180,7 @@ async def block_caller(body: BlockForm, asked: Annotated[Asked, tenants("tenant.
             asked.now,
             author=asked.author,
             reason=body.reason,
-            until=_zoned(body.until),
+            until=body.until,
         )
         await asked.audit(scope, "caller.blocked", "")
     return nothing()
@@ -189,12 +197,6 @@ async def unblock_caller(body: CallerForm, asked: Annotated[Asked, tenants("tena
 
 async def _number(scope: Scope, text: str) -> str:
     return parse_number(text, (await settings_of(scope)).region)
-
-
-def _zoned(moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise Problem(422, "A moment needs its zone: write 2026-11-27T08:00:00Z.", code="invalid_request")
-    return moment
 
 
 async def _remove(asked: Asked, call_ids: list[str]) -> None:

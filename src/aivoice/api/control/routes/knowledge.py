@@ -8,34 +8,42 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import StringConstraints
 
-from aivoice.api.control.asked import Asked, answer, nothing, tenants
-from aivoice.api.control.pages import Limit
+from aivoice.api.control import shapes
+from aivoice.api.control.asked import Asked, Route, answer, nothing, tenants
+from aivoice.api.control.pages import Cursor, Limit, next_text_cursor, read_text_cursor
 from aivoice.api.problem import Problem
 from aivoice.knowledge import documents, ingest
+from aivoice.knowledge.retriever import Asked as Answer
 from aivoice.knowledge.retriever import Shelf
 from aivoice.providers.ports import Embedder
 from aivoice.tenants.numbers import CHANNEL
 
-router = APIRouter(prefix="/v1/tenants/{tenant}/knowledge", tags=["knowledge"])
+router = APIRouter(prefix="/v1/tenants/{tenant}/knowledge", tags=["knowledge"], route_class=Route)
 
 MOST = 20 * 1024 * 1024
 DocumentId = Annotated[str, Path(max_length=60)]
 
 
-@router.get("/documents")
+@router.get("/documents", response_model=shapes.Documents)
 async def list_documents(
     asked: Annotated[Asked, tenants("knowledge.read")],
     limit: Limit = 50,
-    after: Annotated[str, Query(max_length=400, description="`next` of the page before.")] = "",
+    after: Cursor = "",
 ) -> Response:
-    name, _, last = after.rpartition("\n") if after else ("", "", "")
+    """By name."""
+    place = read_text_cursor(after)
     async with asked.reading() as scope:
-        found = await documents.list_documents(scope, limit=limit + 1, after=(name, last) if after else None)
-    following = f"{found[limit - 1].name}\n{found[limit - 1].document_id}" if len(found) > limit else None
-    return answer({"documents": found[:limit], "next": following})
+        found = await documents.list_documents(scope, limit=limit + 1, after=place)
+    following = next_text_cursor(found, limit, lambda row: (row.name, row.document_id))
+    return answer(shapes.Documents(found[:limit], following))
 
 
-@router.post("/documents", status_code=201, openapi_extra={"requestBody": {"content": {"*/*": {}}, "required": True}})
+@router.post(
+    "/documents",
+    status_code=201,
+    response_model=ingest.Published,
+    openapi_extra={"requestBody": {"content": {"*/*": {}}, "required": True}},
+)
 async def upload_document(
     request: Request,
     asked: Annotated[Asked, tenants("knowledge.write")],
@@ -54,15 +62,13 @@ async def upload_document(
     )
 
 
-@router.get("/documents/{document_id}")
+@router.get("/documents/{document_id}", response_model=shapes.DocumentParts)
 async def show_document(document_id: DocumentId, asked: Annotated[Asked, tenants("knowledge.read")]) -> Response:
     """With its first passages, as calls find them."""
     async with asked.reading() as scope:
         found = await documents.get_document(scope, document_id)
         passages = await documents.document_passages(scope, document_id, limit=50)
-    return answer(
-        {"document": found, "passages": [{"heading": piece.heading, "text": piece.text} for piece in passages]}
-    )
+    return answer(shapes.DocumentParts(found, [shapes.Part(piece.heading, piece.text) for piece in passages]))
 
 
 @router.delete("/documents/{document_id}", status_code=204)
@@ -72,7 +78,7 @@ async def delete_document(document_id: DocumentId, asked: Annotated[Asked, tenan
     return nothing()
 
 
-@router.get("/ask")
+@router.get("/ask", response_model=Answer)
 async def ask(
     asked: Annotated[Asked, tenants("knowledge.read")],
     question: Annotated[str, StringConstraints(strip_whitespace=True), Query(min_length=1, max_length=600)],

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aivoice.api.control.asked import Asked, OperatorAsked, TenantId, answer, nothing, operators, tenants
-from aivoice.api.control.pages import Cursor, Limit
+from aivoice.api.control import shapes
+from aivoice.api.control.asked import Asked, OperatorAsked, Route, TenantId, answer, nothing, operators, tenants
+from aivoice.api.control.pages import Cursor, Limit, Moment
 from aivoice.billing import Limits, Plan, adjust, open_account, set_limits, set_plan, top_up
 from aivoice.security import audit_log
 from aivoice.security.permissions import check_grant, of_scopes
+from aivoice.security.users import User
 from aivoice.tenants import lifecycle, numbers
 from aivoice.tenants.erasure import erase_tenant
 
-router = APIRouter(prefix="/v1", tags=["operator"])
+router = APIRouter(prefix="/v1", tags=["operator"], route_class=Route)
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Money = Annotated[int, Field(description="Micro-units: 1,000,000 are one unit of the currency.")]
@@ -35,7 +36,7 @@ class NewTenant(_Body):
     zone: Annotated[str, StringConstraints(max_length=60)] = "UTC"
 
 
-@router.get("/tenants")
+@router.get("/tenants", response_model=shapes.Tenants)
 async def list_tenants(
     asked: Annotated[OperatorAsked, operators("platform.read")],
     limit: Limit = 50,
@@ -44,10 +45,10 @@ async def list_tenants(
 ) -> Response:
     async with asked.scope() as scope:
         rows = await lifecycle.tenants(scope, after=after, limit=limit + 1, status=status)
-    return answer({"tenants": rows[:limit], "next": rows[limit - 1].id if len(rows) > limit else None})
+    return answer(shapes.Tenants(rows[:limit], rows[limit - 1].id if len(rows) > limit else None))
 
 
-@router.post("/tenants", status_code=201)
+@router.post("/tenants", response_model=lifecycle.Tenant, status_code=201)
 async def create_tenant(body: NewTenant, asked: Annotated[OperatorAsked, operators("platform.write")]) -> Response:
     """With its opening credit. Again with the same id: 409."""
     async with asked.scope() as scope:
@@ -57,7 +58,7 @@ async def create_tenant(body: NewTenant, asked: Annotated[OperatorAsked, operato
     return answer(made, 201, Location=f"/v1/tenants/{body.id}")
 
 
-@router.get("/tenants/{tenant}")
+@router.get("/tenants/{tenant}", response_model=lifecycle.Tenant)
 async def show_tenant(asked: Annotated[Asked, tenants("tenant.read")]) -> Response:
     async with asked.control.store.platform() as scope:
         found = await lifecycle.get(scope, asked.tenant_id)
@@ -69,7 +70,7 @@ class StatusChange(_Body):
     reason: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
-@router.put("/tenants/{tenant}/status")
+@router.put("/tenants/{tenant}/status", response_model=lifecycle.Tenant)
 async def change_status(
     tenant: TenantId, body: StatusChange, asked: Annotated[OperatorAsked, operators("platform.write")]
 ) -> Response:
@@ -101,13 +102,17 @@ class NumberLabel(_Body):
 NumberPath = Annotated[str, Path(max_length=40, description="E.164, like +12125550147.")]
 
 
-@router.get("/tenants/{tenant}/numbers")
+@router.get("/tenants/{tenant}/numbers", response_model=shapes.Numbers)
 async def list_numbers(asked: Annotated[Asked, tenants("tenant.read")]) -> Response:
     async with asked.reading() as scope:
-        return answer({"numbers": await numbers.numbers_of(scope)})
+        return answer(shapes.Numbers(await numbers.numbers_of(scope)))
 
 
-@router.put("/tenants/{tenant}/numbers/{number}")
+@router.put(
+    "/tenants/{tenant}/numbers/{number}",
+    response_model=shapes.Assigned,
+    responses={201: {"model": shapes.Assigned, "description": "It is new."}},
+)
 async def assign_number(
     tenant: TenantId,
     number: NumberPath,
@@ -119,7 +124,7 @@ async def assign_number(
     async with asked.scope() as scope:
         made = await numbers.assign(scope, tenant, e164, asked.now, label=body.label)
         await asked.audit(scope, "number.assigned", e164, tenant_id=tenant)
-    return answer({"e164": e164, "made": made}, 201 if made else 200)
+    return answer(shapes.Assigned(e164, made), 201 if made else 200)
 
 
 @router.delete("/tenants/{tenant}/numbers/{number}", status_code=204)
@@ -179,7 +184,7 @@ class PlanForm(_Body):
     included_s: Annotated[int, Field(ge=0, le=10**9)]
     price_per_minute: _Amount
     credit: _Amount = 0
-    effective_from: datetime | None = None
+    effective_from: Moment | None = None
 
 
 @router.put("/tenants/{tenant}/billing/plan", status_code=204)
@@ -188,10 +193,9 @@ async def change_plan(
 ) -> Response:
     plan = Plan(body.name, body.period, body.included_s, body.price_per_minute, body.credit)
     now = asked.now
-    since = body.effective_from or now
     async with asked.scope() as scope:
         await lifecycle.get(scope, tenant)
-        await set_plan(scope, tenant, plan, effective_from=since if since.tzinfo else now, now=now)
+        await set_plan(scope, tenant, plan, effective_from=body.effective_from or now, now=now)
         await asked.audit(scope, "billing.plan_changed", body.name, tenant_id=tenant)
     return nothing()
 
@@ -223,16 +227,16 @@ async def change_limits(
 class OperatorKey(_Body):
     label: Annotated[str, StringConstraints(max_length=100)]
     scopes: list[Literal["read", "write", "calls", "admin", "operator"]]
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
-@router.get("/keys")
+@router.get("/keys", response_model=shapes.Keys)
 async def list_operator_keys(asked: Annotated[OperatorAsked, operators("keys.manage")]) -> Response:
     async with asked.scope() as scope:
-        return answer({"keys": await asked.control.keys.all(scope)})
+        return answer(shapes.Keys(await asked.control.keys.all(scope)))
 
 
-@router.post("/keys", status_code=201)
+@router.post("/keys", response_model=shapes.MadeKey, status_code=201)
 async def create_operator_key(body: OperatorKey, asked: Annotated[OperatorAsked, operators("keys.manage")]) -> Response:
     """The token is in this answer, and never shown again."""
     check_grant(asked.principal, of_scopes(body.scopes))
@@ -246,7 +250,7 @@ async def create_operator_key(body: OperatorKey, asked: Annotated[OperatorAsked,
             expires_at=body.expires_at,
         )
         await asked.audit(scope, "key.created", made.key.key_id)
-    return answer({"key": made.key, "token": made.token}, 201)
+    return answer(shapes.MadeKey(made.key, made.token), 201)
 
 
 KeyPath = Annotated[str, Path(max_length=40)]
@@ -267,13 +271,13 @@ class OperatorUser(_Body):
     password: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
-@router.get("/users")
+@router.get("/users", response_model=shapes.People)
 async def list_operators(asked: Annotated[OperatorAsked, operators("users.manage")]) -> Response:
     async with asked.scope() as scope:
-        return answer({"users": await asked.control.users.all(scope)})
+        return answer(shapes.People(await asked.control.users.all(scope)))
 
 
-@router.post("/users", status_code=201)
+@router.post("/users", response_model=User, status_code=201)
 async def create_operator(body: OperatorUser, asked: Annotated[OperatorAsked, operators("users.manage")]) -> Response:
     """A person who may do all that the operator may."""
     async with asked.scope() as scope:
@@ -284,13 +288,13 @@ async def create_operator(body: OperatorUser, asked: Annotated[OperatorAsked, op
     return answer(made, 201)
 
 
-@router.get("/audit")
+@router.get("/audit", response_model=shapes.Log)
 async def operator_log(
     asked: Annotated[OperatorAsked, operators("audit.read")], limit: Limit = 50, after: Cursor = ""
 ) -> Response:
     async with asked.scope() as scope:
         found, following = await audit_log.entries(scope, limit=limit, after=after)
-    return answer({"entries": found, "next": following or None})
+    return answer(shapes.Log(found, following or None))
 
 
 ROUTERS: tuple[Any, ...] = (router,)

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aivoice.api.control.asked import Asked, answer, nothing, tenants
+from aivoice.api.control import shapes
+from aivoice.api.control.asked import Asked, Route, answer, nothing, tenants
 from aivoice.api.control.idempotency import Key
 from aivoice.api.control.pages import Cursor, Limit, next_cursor, read_cursor
 from aivoice.store import Scope
 from aivoice.tools import messages, outgoing, webhooks
 
-router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["webhooks and messages"])
+router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["webhooks and messages"], route_class=Route)
 
 Id = Annotated[str, Path(max_length=60)]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
@@ -38,13 +39,13 @@ class WebhookChange(BaseModel):
     active: bool | None = None
 
 
-@router.get("/webhooks")
+@router.get("/webhooks", response_model=shapes.Webhooks)
 async def list_webhooks(asked: Annotated[Asked, tenants("tools.read")]) -> Response:
     async with asked.reading() as scope:
-        return answer({"webhooks": await webhooks.webhooks(scope)})
+        return answer(shapes.Webhooks(await webhooks.webhooks(scope)))
 
 
-@router.post("/webhooks", status_code=201)
+@router.post("/webhooks", response_model=shapes.MadeWebhook, status_code=201)
 async def create_webhook(body: WebhookForm, asked: Annotated[Asked, tenants("tools.write")]) -> Response:
     """With its secret, which is shown this once."""
     control = asked.control
@@ -54,16 +55,16 @@ async def create_webhook(body: WebhookForm, asked: Annotated[Asked, tenants("too
         )
         await asked.audit(scope, "webhook.created", made.webhook_id)
     location = f"/v1/tenants/{asked.tenant_id}/webhooks/{made.webhook_id}"
-    return answer({"webhook": made, "secret": secret}, 201, Location=location)
+    return answer(shapes.MadeWebhook(made, secret), 201, Location=location)
 
 
-@router.get("/webhooks/{webhook_id}")
+@router.get("/webhooks/{webhook_id}", response_model=webhooks.Webhook)
 async def show_webhook(webhook_id: Id, asked: Annotated[Asked, tenants("tools.read")]) -> Response:
     async with asked.reading() as scope:
         return answer(await webhooks.webhook(scope, webhook_id))
 
 
-@router.patch("/webhooks/{webhook_id}")
+@router.patch("/webhooks/{webhook_id}", response_model=webhooks.Webhook)
 async def change_webhook(
     webhook_id: Id, body: WebhookChange, asked: Annotated[Asked, tenants("tools.write")], key: Key = None
 ) -> Response:
@@ -85,23 +86,23 @@ async def delete_webhook(webhook_id: Id, asked: Annotated[Asked, tenants("tools.
     return await asked.write("webhook.deleted", work)
 
 
-@router.post("/webhooks/{webhook_id}/rotate", status_code=201)
+@router.post("/webhooks/{webhook_id}/rotate", response_model=shapes.Secret, status_code=201)
 async def rotate_webhook(webhook_id: Id, asked: Annotated[Asked, tenants("tools.write")]) -> Response:
     """A new secret, shown this once; the old one signs beside it for a day."""
     async with asked.reading() as scope:
         await webhooks.webhook(scope, webhook_id)
         secret = await webhooks.rotate_secret(scope, asked.control.sealer, webhook_id, now=asked.now)
         await asked.audit(scope, "webhook.secret_rotated", webhook_id)
-    return answer({"secret": secret}, 201)
+    return answer(shapes.Secret(secret), 201)
 
 
-@router.post("/webhooks/{webhook_id}/test", status_code=202)
+@router.post("/webhooks/{webhook_id}/test", response_model=shapes.Sending, status_code=202)
 async def send_test(webhook_id: Id, asked: Annotated[Asked, tenants("tools.write")], key: Key = None) -> Response:
     """Send one ``webhook.test``; the delivery says what became of it."""
 
     async def work(scope: Scope) -> tuple[str, Response]:
         delivery = await outgoing.send_test(scope, webhook_id, now=asked.now)
-        return webhook_id, answer({"delivery_id": delivery}, 202)
+        return webhook_id, answer(shapes.Sending(delivery), 202)
 
     return await asked.write("webhook.tested", work, key=key)
 
@@ -109,7 +110,7 @@ async def send_test(webhook_id: Id, asked: Annotated[Asked, tenants("tools.write
 # ---------------------------------------------------------------- deliveries
 
 
-@router.get("/deliveries")
+@router.get("/deliveries", response_model=shapes.Deliveries)
 async def list_deliveries(
     asked: Annotated[Asked, tenants("tools.read")],
     limit: Limit = 50,
@@ -121,10 +122,10 @@ async def list_deliveries(
     async with asked.reading() as scope:
         found = await outgoing.deliveries(scope, state=state, message_id=message_id, after=place, limit=limit + 1)
     following = next_cursor(found, limit, lambda row: (row.created_at, row.delivery_id))
-    return answer({"deliveries": found[:limit], "next": following})
+    return answer(shapes.Deliveries(found[:limit], following))
 
 
-@router.post("/deliveries/{delivery_id}/replay", status_code=202)
+@router.post("/deliveries/{delivery_id}/replay", response_model=shapes.Sending, status_code=202)
 async def replay_delivery(
     delivery_id: Id, asked: Annotated[Asked, tenants("tools.write")], key: Key = None
 ) -> Response:
@@ -132,18 +133,18 @@ async def replay_delivery(
 
     async def work(scope: Scope) -> tuple[str, Response]:
         await outgoing.replay(scope, delivery_id, now=asked.now)
-        return delivery_id, answer({"delivery_id": delivery_id}, 202)
+        return delivery_id, answer(shapes.Sending(delivery_id), 202)
 
     return await asked.write("delivery.replayed", work, key=key)
 
 
-@router.post("/deliveries/replay-dead", status_code=202)
+@router.post("/deliveries/replay-dead", response_model=shapes.Replayed, status_code=202)
 async def replay_dead(asked: Annotated[Asked, tenants("tools.write")], key: Key = None) -> Response:
     """Send every dead letter again."""
 
     async def work(scope: Scope) -> tuple[str, Response]:
         count = await outgoing.replay_dead(scope, now=asked.now)
-        return "dead letters", answer({"replayed": count}, 202)
+        return "dead letters", answer(shapes.Replayed(count), 202)
 
     return await asked.write("delivery.replayed", work, key=key)
 
@@ -151,7 +152,7 @@ async def replay_dead(asked: Annotated[Asked, tenants("tools.write")], key: Key 
 # ---------------------------------------------------------------- messages
 
 
-@router.get("/messages")
+@router.get("/messages", response_model=shapes.Messages)
 async def list_messages(
     asked: Annotated[Asked, tenants("messages.read")],
     limit: Limit = 50,
@@ -162,10 +163,10 @@ async def list_messages(
     async with asked.reading() as scope:
         found = await messages.messages(scope, unread=unread, after=place, limit=limit + 1)
     following = next_cursor(found, limit, lambda row: (row.created_at, row.message_id))
-    return answer({"messages": found[:limit], "next": following})
+    return answer(shapes.Messages(found[:limit], following))
 
 
-@router.get("/messages/{message_id}")
+@router.get("/messages/{message_id}", response_model=messages.Message)
 async def show_message(message_id: Id, asked: Annotated[Asked, tenants("messages.read")]) -> Response:
     async with asked.reading() as scope:
         return answer(await messages.message(scope, message_id))

@@ -18,6 +18,7 @@ def upgrade() -> None:
             status int NOT NULL,
             body bytea NOT NULL,
             location text NOT NULL DEFAULT '',
+            etag text NOT NULL DEFAULT '',
             created_at timestamptz NOT NULL
             """,
             key=("key",),
