@@ -32,7 +32,14 @@ class NotFoundError(VoiceError):
     code, stage, status = "not_found", "store", 404
 
 
-_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests)
+_UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    pg.IdleInTransactionSessionTimeout,  # an InternalError to psycopg, yet the connection is gone
+    PoolTimeout,
+    PoolClosed,
+    TooManyRequests,
+)
 
 
 @contextmanager

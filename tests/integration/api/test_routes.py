@@ -333,3 +333,16 @@ async def test_whoever_asks_too_often_is_told_when_to_come_back(plane: Plane) ->
     assert [answer.status_code for answer in answers[:3]] == [200, 200, 200]
     problem(answers[3], 429, "rate_limited")
     assert int(answers[3].headers["retry-after"]) > 60
+
+
+@plane_test
+async def test_files_of_a_call_that_outlived_its_erased_tenant_go_with_the_next_sweep(plane: Plane) -> None:
+    async with plane.client() as operator:
+        assert (await operator.delete(ALPHA)).status_code == 204
+    async with plane.store.tenant("alpha") as scope:
+        await new_call_keys(scope, plane.control.sealer, "late", ["journal"], NOW)
+    file = plane.control.calls / "alpha" / "late" / NAMES["journal"]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"sealed")
+    assert await sweep_all(plane.control) > 0
+    assert not await asyncio.to_thread(file.exists)

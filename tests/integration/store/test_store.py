@@ -36,6 +36,17 @@ async def test_cancelling_a_transaction_rolls_it_back(store: Store) -> None:
 
 
 @store_test
+async def test_a_transaction_that_the_server_ended_for_idling_is_told_as_a_database_that_is_away(store: Store) -> None:
+    with pytest.raises(StoreError):
+        async with store.platform() as scope:
+            await scope.run("SET LOCAL idle_in_transaction_session_timeout = '20ms'")
+            await asyncio.sleep(0.5)
+            await scope.value("SELECT 1")
+    async with store.platform() as scope:
+        assert await scope.value("SELECT 1") == 1
+
+
+@store_test
 async def test_listeners_hear_what_was_committed(store: Store) -> None:
     await new_tenant(store, "alpha")
     async with store.listen("changes") as payloads:

@@ -12,7 +12,7 @@ from aivoice.errors import InputError
 from aivoice.knowledge.documents import purge
 from aivoice.security.retention import forget_expired
 from aivoice.store import StoreError
-from aivoice.tenants.erasure import sweep
+from aivoice.tenants.erasure import ERASED, sweep
 from aivoice.tenants.lifecycle import tenants
 from aivoice.tenants.settings import settings_of
 from aivoice.tools.fakes import NoMailer, NoTexts
@@ -93,7 +93,7 @@ async def sweep_all(control: Control) -> int:
                     now=control.now(),
                 )
                 erased += sum(done.values()) + await purge(scope, now=control.now())
-            if done["recording"] or done["journal"]:
+            if done["recording"] or done["journal"] or done[ERASED]:
                 await asyncio.to_thread(_remove_unreadable, control, tenant.id, await _readable(control, tenant.id))
         if len(page) < PAGE:
             return erased
