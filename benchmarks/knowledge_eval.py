@@ -85,7 +85,7 @@ def told(title: str, rows: list[tuple[int, str, float, bool, bool]]) -> None:
     )
 
 
-def test_half(rows: list[tuple[int, str, float, bool, bool]]) -> dict[str, float]:
+def held_out_figures(rows: list[tuple[int, str, float, bool, bool]]) -> dict[str, float]:
     """Percent, of the half that set no threshold."""
     answerable = [row for row in rows if row[0] == 1 and row[1] != "none"]
     none = [row for row in rows if row[0] == 1 and row[1] == "none"]

@@ -45,7 +45,7 @@ def knowledge(quick: bool) -> dict[str, float]:
     _told("knowledge …")
     embedder = knowledge_eval.MiniLm()
     rows = asyncio.run(knowledge_eval.asked(200 if quick else OTHERS, embedder, every=4 if quick else 1))
-    return knowledge_eval.test_half(rows)
+    return knowledge_eval.held_out_figures(rows)
 
 
 def goals_of(scale: Rows, load: Rows, found: dict[str, float]) -> list[Goal]:

@@ -58,8 +58,8 @@ async def _watch(process: Process, settings: Mapping[str, Any]) -> None:
             await asyncio.sleep(wait)
             try:
                 process, _ = await _start(settings)
-            except ControlError as error:
-                log.error("%s", error)
+            except (ControlError, OSError) as error:  # OSError: the machine has no process to give just now
+                log.error("the control plane could not be started again: %s", error)
     finally:
         await asyncio.shield(_end(process))
 

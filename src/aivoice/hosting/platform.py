@@ -11,9 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aivoice.background import in_background
 from aivoice.billing import Leases, holders
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
@@ -111,16 +113,12 @@ async def open_platform(
             )
         )
         await switchboard.show()
-        background = [
-            asyncio.create_task(_follow(contexts, switchboard, installation), name="changes of tenants"),
-            asyncio.create_task(_keep_recovering(installation, leases, now), name="recovery of dead calls"),
-        ]
-        try:
+        works = {
+            "following changes of tenants": partial(_follow, contexts, switchboard, installation),
+            "recovery of dead calls": partial(_keep_recovering, installation, leases, now),
+        }
+        async with in_background(works):
             yield Platform(installation, switchboard, contexts)
-        finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
 
 
 async def recover(installation: Installation, leases: Leases, server: str, now: datetime) -> int:

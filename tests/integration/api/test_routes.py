@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
+import pytest
 from tests.integration.api.plane import FILE, Plane, plane_test, problem
 from tests.integration.store.running import NOW
 
+from aivoice.api.control import chores
 from aivoice.api.control.chores import sweep_all
 from aivoice.billing import Leases
 from aivoice.engine.disk import PlainFile
@@ -346,3 +349,22 @@ async def test_files_of_a_call_that_outlived_its_erased_tenant_go_with_the_next_
     file.write_bytes(b"sealed")
     assert await sweep_all(plane.control) > 0
     assert not await asyncio.to_thread(file.exists)
+
+
+@plane_test
+async def test_a_sweep_leaves_the_files_of_a_call_that_begins_meanwhile(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_call(plane, "old", minute=-60 * 24 * 40)
+    listed, begun = chores._files_of_calls, plane.control.calls / "alpha" / "begun" / "journal"  # pyright: ignore[reportPrivateUsage]
+
+    def list_then_begin(folder: Path) -> list[tuple[str, list[str]]]:
+        found = listed(folder)
+        begun.parent.mkdir()
+        begun.write_bytes(b"sealed")
+        return found
+
+    monkeypatch.setattr(chores, "_files_of_calls", list_then_begin)
+    assert await sweep_all(plane.control) > 0
+    assert not await asyncio.to_thread((plane.control.calls / "alpha" / "old").exists)
+    assert await asyncio.to_thread(begun.exists)

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,6 +19,7 @@ from aivoice.api.control.app import create_control
 from aivoice.api.control.chores import mailer_of, run_chores
 from aivoice.api.control.context import open_control
 from aivoice.api.serving import check_free
+from aivoice.background import in_background
 from aivoice.errors import VoiceError
 
 GRACE_S = 1
@@ -77,12 +79,8 @@ async def serve() -> None:
             shown = f"[{host}]" if ":" in host else host
             sys.stdout.write(f"http://{shown}:{sock.getsockname()[1]}\n")
             sys.stdout.flush()
-            chores = asyncio.create_task(run_chores(control, mailer), name="chores")
-            try:
+            async with in_background({"chores": partial(run_chores, control, mailer)}):
                 await _Server(config).until(reader, sock)
-            finally:
-                chores.cancel()
-                await asyncio.gather(chores, return_exceptions=True)
 
 
 def main() -> int:

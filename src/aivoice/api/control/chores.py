@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aivoice.api.control.context import Control
@@ -24,6 +26,8 @@ from aivoice.traces.sealed import NAMES
 
 SWEEP_S = 3_600.0
 PAGE = 200
+CALLS = 500
+"""Calls whose files are compared with their keys at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,23 +98,37 @@ async def sweep_all(control: Control) -> int:
                 )
                 erased += sum(done.values()) + await purge(scope, now=control.now())
             if done["recording"] or done["journal"] or done[ERASED]:
-                await asyncio.to_thread(_remove_unreadable, control, tenant.id, await _readable(control, tenant.id))
+                await _remove_unreadable(control, tenant.id)
         if len(page) < PAGE:
             return erased
 
 
-async def _readable(control: Control, tenant_id: str) -> set[tuple[str, str]]:
-    async with control.store.tenant(tenant_id) as scope:
-        rows = await scope.all("SELECT call_id, file FROM call_keys WHERE tenant_id = %(tenant_id)s LIMIT 2000000")
-    return {(row["call_id"], NAMES[row["file"]]) for row in rows}
-
-
-def _remove_unreadable(control: Control, tenant_id: str, readable: set[tuple[str, str]]) -> None:
-    """Files whose key is gone are noise: the room is given back."""
+async def _remove_unreadable(control: Control, tenant_id: str) -> None:
+    """Files whose key is gone are noise: the room is given back. What is there is listed before its keys are asked
+    for: a call has its keys before its files, so the files of one that begins meanwhile are not touched."""
     folder = control.calls / tenant_id
-    for call in folder.iterdir() if folder.is_dir() else ():
-        for file in call.iterdir():
-            if (call.name, file.name) not in readable:
-                file.unlink(missing_ok=True)
-        if not any(call.iterdir()):
-            call.rmdir()
+    calls = await asyncio.to_thread(_files_of_calls, folder)
+    for at in range(0, len(calls), CALLS):
+        page = dict(calls[at : at + CALLS])
+        async with control.store.tenant(tenant_id) as scope:
+            rows = await scope.all(
+                "SELECT call_id, file FROM call_keys WHERE tenant_id = %(tenant_id)s AND call_id = ANY (%(ids)s)",
+                {"ids": list(page)},
+            )
+        readable = {(row["call_id"], NAMES[row["file"]]) for row in rows}
+        gone = [folder / call / name for call, names in page.items() for name in names if (call, name) not in readable]
+        await asyncio.to_thread(_unlink, gone)
+
+
+def _files_of_calls(folder: Path) -> list[tuple[str, list[str]]]:
+    calls = list(folder.iterdir()) if folder.is_dir() else []
+    return [(call.name, [file.name for file in call.iterdir()]) for call in calls]
+
+
+def _unlink(files: list[Path]) -> None:
+    """And the folders that nothing is left in."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    for folder in {file.parent for file in files}:
+        with suppress(OSError):  # something else is in it
+            folder.rmdir()
