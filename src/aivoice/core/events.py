@@ -287,7 +287,9 @@ class LeaseRefused:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAttempt:
-    """What the fallback chain did inside an operation: for the trace; the core decides nothing by it."""
+    """What the fallback chain did inside an operation: for the trace; the core decides nothing by it.
+
+    code: of the failure. detail: what failed, in a few words of ours, never the provider's or the caller's."""
 
     stage: Literal["stt", "llm", "tts", "vad"]
     provider: str
@@ -295,6 +297,7 @@ class ProviderAttempt:
     turn: int = 0
     attempt: int = 0
     code: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,12 @@ class GenerationRequest:
 
     system: the rendered instructions. passages: retrieved knowledge, best first. call_time: the business's
     wall clock when the call was answered, ISO 8601 with offset. turn: number of the turn being answered (0 = greeting).
+
+    notes: what was known before the call began (an earlier call's summary, the caller's number), as data.
+    summary: of the part of this call that `messages` no longer shows ("": they show all of it).
+    begun: words of this very reply that were already given to the caller before another model broke off: the reply is
+    to go on right after them, without saying them again ("": it begins).
+    answer_tokens: room kept for the reply; a model may not write more.
     """
 
     system: str
@@ -73,3 +79,7 @@ class GenerationRequest:
     state: str = ""
     call_time: str = ""
     turn: int = 0
+    notes: str = ""
+    summary: str = ""
+    begun: str = ""
+    answer_tokens: int = 2_000

@@ -35,8 +35,8 @@ class Reporter:
     turn: int = 0
     attempt: int = 0
 
-    def report(self, stage: Stage, provider: str, state: State, code: str = "") -> None:
-        self.sink(ProviderAttempt(stage, provider, state, self.turn, self.attempt, code))
+    def report(self, stage: Stage, provider: str, state: State, code: str = "", detail: str = "") -> None:
+        self.sink(ProviderAttempt(stage, provider, state, self.turn, self.attempt, code, detail))
 
 
 _REPORTER: ContextVar[Reporter | None] = ContextVar("aivoice_reporter", default=None)

@@ -34,6 +34,8 @@ from aivoice.providers.ports import LanguageModel, LlmDelta, TextDelta, ToolCall
 
 MOST_STUCK = 8
 """Abandoned attempts that may still run before their provider is skipped."""
+MOST_DETAIL = 200
+"""Characters of an error's message that are journalled."""
 MOST_USELESS = 256
 """Outputs without use (white space, usage) that are kept for the caller before the attempt counts as failed."""
 
@@ -74,7 +76,7 @@ class Attempt(Generic[P]):
     def failed(self, error: ProviderError) -> None:
         """It failed, perhaps after it had been useful."""
         self.permit.failure(asyncio.get_running_loop().time())
-        self.reporter.report(self.stage, self.provider.name, "failed", error.code)
+        self.reporter.report(self.stage, self.provider.name, "failed", error.code, str(error)[:MOST_DETAIL])
 
     def over(self) -> None:
         """It ended without failing, or was cancelled. Does nothing after `failed`."""

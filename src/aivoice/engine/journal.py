@@ -27,13 +27,13 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from aivoice.core.commands import Command, Generate
 from aivoice.core.config import CallConfig
 from aivoice.core.events import Event
-from aivoice.core.prompt import GenerationRequest
 from aivoice.engine.codec import EVENTS, encode
 from aivoice.engine.disk import AppendFile, DiskError, DiskWriter, PlainFile, shared_writer
 from aivoice.engine.release import HERE
@@ -112,17 +112,7 @@ class Encoder:
             "tools": [self._define(tool, lines) for tool in request.tools],
             "same": same,
             "messages": list(messages[same:]),
-            "rest": self._encoded(
-                GenerationRequest(
-                    system="",
-                    tools=(),
-                    messages=(),
-                    passages=request.passages,
-                    state=request.state,
-                    call_time=request.call_time,
-                    turn=request.turn,
-                )
-            ),
+            "rest": self._encoded(replace(request, system="", tools=(), messages=())),
         }
         value = {"turn": command.turn, "attempt": command.attempt, "speculative": command.speculative, "prompt": prompt}
         lines.append(_line({"t": at_us, "c": "Generate", "v": value}))

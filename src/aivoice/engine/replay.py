@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -185,14 +185,11 @@ class _Reader:
         prompt = cast("dict[str, Any]", value["prompt"])
         self._messages = self._messages[: int(prompt["same"])] + [str(digest) for digest in prompt["messages"]]
         rest = cast(GenerationRequest, decode(GenerationRequest, prompt["rest"]))
-        request = GenerationRequest(
+        request = replace(
+            rest,
             system=self._part(str, prompt["system"]),
             tools=tuple(self._part(ToolSpec, digest) for digest in prompt["tools"]),
             messages=tuple(self._part(Message, digest) for digest in self._messages),
-            passages=rest.passages,
-            state=rest.state,
-            call_time=rest.call_time,
-            turn=rest.turn,
         )
         return Generate(int(value["turn"]), int(value["attempt"]), request, bool(value["speculative"]))
 

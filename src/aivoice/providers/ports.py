@@ -173,6 +173,30 @@ class Revised(Protocol):
         ...
 
 
+# ---------------------------------------------------------------- what providers over a network say besides
+
+
+@runtime_checkable
+class Warm(Protocol):
+    """What a provider with connections says besides, so that no caller waits for a handshake."""
+
+    async def warm(self) -> None:
+        """Open what the next request needs, if it is not open; cheap to repeat, charges nothing. Never raises."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """What a provider with an account says besides; for ``aivoice doctor`` and the start of a server."""
+
+    async def check(self) -> None:
+        """Ask the service whether it takes our key, model and voice; charges nothing, or as good as nothing.
+
+        Raises ProviderError with a code of `providers.failures`.
+        """
+        ...
+
+
 # ---------------------------------------------------------------- voice activity, end of turn, embeddings
 
 
