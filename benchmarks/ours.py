@@ -23,7 +23,7 @@ from aivoice.core import commands as c
 from aivoice.core import events as e
 from aivoice.core.config import DEFAULT_CLIPS, CallConfig
 from aivoice.core.prompt import GenerationRequest
-from aivoice.engine.cascade import LlmCascade
+from aivoice.engine.cascade_llm import LlmCascade
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade

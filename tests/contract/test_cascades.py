@@ -10,7 +10,7 @@ import pytest
 
 from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE, AudioChunk
 from aivoice.core.prompt import GenerationRequest, Message, ToolSpec
-from aivoice.engine.cascade import LlmCascade, LlmLimits
+from aivoice.engine.cascade_llm import LlmCascade, LlmLimits
 from aivoice.engine.cascade_stt import SttCascade, SttLimits
 from aivoice.engine.cascade_tts import TtsCascade, TtsLimits
 from aivoice.engine.cascade_vad import VadCascade

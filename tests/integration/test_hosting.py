@@ -18,7 +18,7 @@ from aivoice.api.hub import CallHub
 from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE
 from aivoice.business.load import load_business
 from aivoice.core.prompt import GenerationRequest
-from aivoice.engine.cascade import LlmCascade
+from aivoice.engine.cascade_llm import LlmCascade
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade

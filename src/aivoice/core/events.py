@@ -161,11 +161,16 @@ class ToolRequested:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens of one request. provider: who charges them ("": who gave the reply). wasted: asked beside another that was
+    sooner; nothing of it was used."""
+
     turn: int
     attempt: int
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    provider: str = ""
+    wasted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +298,7 @@ class ProviderAttempt:
 
     stage: Literal["stt", "llm", "tts", "vad"]
     provider: str
-    state: Literal["started", "useful", "failed", "switched", "skipped"]
+    state: Literal["started", "useful", "failed", "switched", "skipped", "lost"]
     turn: int = 0
     attempt: int = 0
     code: str = ""

@@ -84,3 +84,17 @@ def contains(haystack: tuple[str, ...], needle: tuple[str, ...]) -> int:
         if haystack[start : start + len(needle)] == needle:
             return start
     return -1
+
+
+def rest_of(text: str, begun: str) -> str | None:
+    """What follows `begun` in `text`, where that begins with the same words (however they are spaced and written); None
+    where it does not. A word that `begun` broke off is said whole: ``("Yes, until noon.", "Yes, un")`` → ``"until noon."``.
+    """
+    pieces, said = text.split(), begun.split()
+    if begun and not begun[-1].isspace() and said and len(said) <= len(pieces):
+        cut, whole = said[-1].lower(), pieces[len(said) - 1].lower()
+        if cut != whole and whole.startswith(cut):
+            said = said[:-1]
+    if [word.lower() for word in pieces[: len(said)]] != [word.lower() for word in said]:
+        return None
+    return " ".join(pieces[len(said) :])

@@ -14,12 +14,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from aivoice.core.events import ProviderAttempt
+from aivoice.core.events import ProviderAttempt, Usage
 from aivoice.errors import ProviderError
 
 T = TypeVar("T")
 Stage = Literal["stt", "llm", "tts", "vad"]
-State = Literal["started", "useful", "failed", "switched", "skipped"]
+State = Literal["started", "useful", "failed", "switched", "skipped", "lost"]
 
 GRACE_S = 1.0
 """How long a cancelled attempt may take to end before it counts as stuck, and how long `aclose` waits at most."""
@@ -31,18 +31,22 @@ QUEUE_ITEMS = 512
 class Reporter:
     """Where a chain reports what it tried, and for which operation."""
 
-    sink: Callable[[ProviderAttempt], None]
+    sink: Callable[[ProviderAttempt | Usage], None]
     turn: int = 0
     attempt: int = 0
 
     def report(self, stage: Stage, provider: str, state: State, code: str = "", detail: str = "") -> None:
         self.sink(ProviderAttempt(stage, provider, state, self.turn, self.attempt, code, detail))
 
+    def usage(self, provider: str, prompt_tokens: int, *, wasted: bool) -> None:
+        """Tokens that `provider` charges for a request whose reply is another's."""
+        self.sink(Usage(self.turn, self.attempt, prompt_tokens, 0, 0, provider, wasted))
+
 
 _REPORTER: ContextVar[Reporter | None] = ContextVar("aivoice_reporter", default=None)
 
 
-def report_attempts(sink: Callable[[ProviderAttempt], None], *, turn: int = 0, attempt: int = 0) -> None:
+def report_attempts(sink: Callable[[ProviderAttempt | Usage], None], *, turn: int = 0, attempt: int = 0) -> None:
     """From here on, in this task (and tasks it starts), chains report to `sink`, on the event loop.
 
     Providers serve many calls, so the call is not an argument of theirs; it travels in the task's context. Set it
@@ -56,7 +60,7 @@ def current_reporter() -> Reporter:
     return _REPORTER.get() or _NOWHERE
 
 
-def _drop(_: ProviderAttempt) -> None:
+def _drop(_: ProviderAttempt | Usage) -> None:
     return None
 
 

@@ -1,5 +1,5 @@
-"""Fallback chains: ordered providers behind one port; here the common part and the chain for language models
-(speech in `cascade_tts`, `cascade_stt`, `cascade_vad`).
+"""Fallback chains: ordered providers behind one port; here the part that all share (`cascade_llm`, `cascade_tts`,
+`cascade_stt`, `cascade_vad`).
 
 What every chain guarantees
 - It is itself an implementation of its port and passes the same conformance suite.
@@ -12,32 +12,26 @@ What every chain guarantees
 - When all fail, ProviderError with code ``all_providers_failed``.
 - Every step is reported as `core.events.ProviderAttempt` (see `engine.attempts.report_attempts`).
 
-A chain object serves all calls of a process; its breakers are shared by them. `aclose` ends what is left (≤ 1 s).
+A chain object serves many calls; the health of its providers (`engine.health`) is shared by all chains of a process.
+`aclose` ends what is left (≤ 1 s).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from aivoice.core.prompt import GenerationRequest
-from aivoice.core.toolbox import END_CALL, TRANSFER
-from aivoice.engine.attempts import End, Pump, Reaper, Reporter, Stage, current_reporter
-from aivoice.engine.breaker import Breaker, BreakerRules, Permit
+from aivoice.engine.attempts import Reaper, Reporter, Stage
+from aivoice.engine.breaker import BreakerRules, Permit
+from aivoice.engine.health import Board, Health
 from aivoice.errors import ProviderError
-from aivoice.providers.ports import LanguageModel, LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 
 MOST_STUCK = 8
 """Abandoned attempts that may still run before their provider is skipped."""
 MOST_DETAIL = 200
 """Characters of an error's message that are journalled."""
-MOST_USELESS = 256
-"""Outputs without use (white space, usage) that are kept for the caller before the attempt counts as failed."""
 
 
 class Named(Protocol):
@@ -56,8 +50,10 @@ class Attempt(Generic[P]):
     provider: P
     reporter: Reporter
     permit: Permit
+    health: Health
     last: bool = False
     was_useful: bool = False
+    asked_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     def patience(self, seconds: float, factor: float) -> float:
         """The limit for this attempt: the last of a chain gets `factor` times as long; late is better than never."""
@@ -67,6 +63,7 @@ class Attempt(Generic[P]):
         """It gave useful output."""
         if not self.was_useful:
             self.was_useful = True
+            self.health.useful(asyncio.get_running_loop().time() - self.asked_at)
             self.reporter.report(self.stage, self.provider.name, "useful")
 
     def proved(self) -> None:
@@ -76,7 +73,13 @@ class Attempt(Generic[P]):
     def failed(self, error: ProviderError) -> None:
         """It failed, perhaps after it had been useful."""
         self.permit.failure(asyncio.get_running_loop().time())
+        self.health.broke(error.code)
         self.reporter.report(self.stage, self.provider.name, "failed", error.code, str(error)[:MOST_DETAIL])
+
+    def lost(self) -> None:
+        """Another one, asked beside it, was useful first. A hedge says nothing about the health of who lost it."""
+        self.permit.release()
+        self.reporter.report(self.stage, self.provider.name, "lost")
 
     def over(self) -> None:
         """It ended without failing, or was cancelled. Does nothing after `failed`."""
@@ -87,15 +90,22 @@ class Attempt(Generic[P]):
 
 
 class Chain(Generic[P]):
-    """The providers of one stage with their breakers. `stage`: for reports and errors."""
+    """The providers of one stage. `stage`: for reports and errors. board: where their health is kept (None: alone)."""
 
-    def __init__(self, stage: Stage, providers: Sequence[P], rules: BreakerRules = BreakerRules()) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        providers: Sequence[P],
+        rules: BreakerRules = BreakerRules(),
+        board: Board | None = None,
+    ) -> None:
         if not providers:
             raise ValueError(f"a {stage} chain needs at least one provider")
         self.stage: Stage = stage
         self.providers = tuple(providers)
         self.reaper = Reaper()
-        self._breakers = tuple(Breaker(rules) for _ in providers)
+        kept = board or Board(rules)
+        self._healths = tuple(kept.of(stage, provider.name) for provider in providers)
 
     @property
     def name(self) -> str:
@@ -115,7 +125,7 @@ class Chain(Generic[P]):
             last = index == len(self.providers) - 1
             yield self._attempt(index, permit, reporter, switched=tried > 1, last=last)
         if tried == 0:
-            for index in sorted(skipped, key=lambda index: self._breakers[index].reopens_at):
+            for index in sorted(skipped, key=lambda index: self._healths[index].breaker.reopens_at):
                 permit = self._permit(index, last_resort=True)
                 if permit is not None:
                     yield self._attempt(index, permit, reporter, switched=False, last=True)
@@ -128,9 +138,9 @@ class Chain(Generic[P]):
         )
 
     def health(self) -> dict[str, str]:
-        """Breaker state by provider, for `doctor` and metrics."""
+        """Breaker state by provider."""
         now = asyncio.get_running_loop().time()
-        return {p.name: b.state(now) for p, b in zip(self.providers, self._breakers, strict=True)}
+        return {p.name: h.breaker.state(now) for p, h in zip(self.providers, self._healths, strict=True)}
 
     async def aclose(self) -> None:
         await self.reaper.aclose()
@@ -138,129 +148,11 @@ class Chain(Generic[P]):
     def _permit(self, index: int, *, last_resort: bool = False) -> Permit | None:
         if self.reaper.stuck(self.providers[index].name) >= MOST_STUCK:
             return None
-        return self._breakers[index].admit(asyncio.get_running_loop().time(), last_resort=last_resort)
+        return self._healths[index].breaker.admit(asyncio.get_running_loop().time(), last_resort=last_resort)
 
     def _attempt(self, index: int, permit: Permit, reporter: Reporter, *, switched: bool, last: bool) -> Attempt[P]:
         provider = self.providers[index]
         if switched:
             reporter.report(self.stage, provider.name, "switched")
         reporter.report(self.stage, provider.name, "started")
-        return Attempt(self.stage, provider, reporter, permit, last)
-
-
-@dataclass(frozen=True, slots=True)
-class LlmLimits:
-    """first_s: from the request to the first useful output. gap_s: between outputs afterwards. Wall-clock seconds.
-    last: the chain's last provider gets so many times as long to its first."""
-
-    first_s: float = 1.5
-    gap_s: float = 3.0
-    last: float = 2.0
-
-
-def llm_useful(delta: LlmDelta) -> bool:
-    """Something the caller can be given: words or a tool call."""
-    match delta:
-        case TextDelta(text):
-            return not text.isspace() and text != ""
-        case ToolCallDelta():
-            return True
-        case UsageDelta():
-            return False
-
-
-class LlmCascade:
-    """LanguageModel over several. A model that fails before its first useful output is replaced unnoticed; one that
-    fails later ends the reply with ``failed_midway``: what was said cannot be unsaid, so the core decides what next."""
-
-    def __init__(
-        self,
-        providers: Sequence[LanguageModel],
-        limits: LlmLimits = LlmLimits(),
-        rules: BreakerRules = BreakerRules(),
-    ) -> None:
-        self.chain: Chain[LanguageModel] = Chain("llm", providers, rules)
-        self.name = self.chain.name
-        self._limits = limits
-
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
-        """As the port says. Errors: ProviderError ``all_providers_failed`` or ``failed_midway``."""
-        loop = asyncio.get_running_loop()
-        for attempt in self.chain.attempts(current_reporter()):
-            generate = partial(attempt.provider.generate, request)
-            pump: Pump[LlmDelta] = Pump(generate, self.chain.reaper, "llm", attempt.provider.name)
-            pump.limit(loop.time() + attempt.patience(self._limits.first_s, self._limits.last))
-            try:
-                for delta in await _until_useful(attempt, pump, request):
-                    yield delta
-                pump.limit(loop.time() + self._limits.gap_s)
-                metered = False
-                while not isinstance(delta := await pump.next(), End):
-                    if isinstance(delta, UsageDelta):
-                        if metered:
-                            continue  # charged once, whatever a provider repeats
-                        metered = True
-                    yield checked(delta, request)
-                    pump.limit(loop.time() + self._limits.gap_s)
-                return
-            except ProviderError as error:
-                attempt.failed(error)
-                pump.abandon()
-                if attempt.was_useful:
-                    raise ProviderError(
-                        f"{attempt.provider.name} broke off its reply", code="failed_midway", stage="llm"
-                    ) from error
-            finally:
-                attempt.over()
-                if not pump.abandoned:
-                    await pump.aclose()
-        raise self.chain.exhausted()
-
-    async def aclose(self) -> None:
-        """End abandoned attempts, within 1 s."""
-        await self.chain.aclose()
-
-
-def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
-    """The delta, or ProviderError ``malformed``: control characters, a tool nobody offered, arguments that are no
-    JSON object, negative usage. What is nonsense here would be spoken, or booked."""
-    match delta:
-        case TextDelta(text):
-            fine = not _UNSPEAKABLE.search(text)
-        case ToolCallDelta(call_id, name, arguments):
-            fine = (
-                call_id != ""
-                and (name in _BUILT_IN or any(tool.name == name for tool in request.tools))
-                and _is_object(arguments)
-            )
-        case UsageDelta(prompt, completion, cached):
-            fine = min(prompt, completion, cached) >= 0
-    if not fine:
-        raise ProviderError("a language model gave nonsense", code="malformed", stage="llm")
-    return delta
-
-
-_BUILT_IN = frozenset({TRANSFER, END_CALL})
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufffd]")
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
-
-
-async def _until_useful(
-    attempt: Attempt[LanguageModel], pump: Pump[LlmDelta], request: GenerationRequest
-) -> list[LlmDelta]:
-    """Everything up to and including the first useful delta."""
-    kept: list[LlmDelta] = []
-    while not isinstance(delta := await pump.next(), End):
-        kept.append(checked(delta, request))
-        if llm_useful(delta):
-            attempt.useful()
-            return kept
-        if len(kept) > MOST_USELESS:
-            raise ProviderError(f"{attempt.provider.name} says nothing", code="useless", stage="llm")
-    raise ProviderError(f"{attempt.provider.name} gave an empty reply", code="empty_reply", stage="llm")
+        return Attempt(self.stage, provider, reporter, permit, self._healths[index], last)

@@ -22,7 +22,7 @@ from aivoice.business.speakable import speakable
 from aivoice.business.tools import BusinessTools
 from aivoice.core.config import CallConfig
 from aivoice.engine.breaker import BreakerRules
-from aivoice.engine.cascade import LlmCascade
+from aivoice.engine.cascade_llm import LlmCascade
 from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade

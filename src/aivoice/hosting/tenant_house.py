@@ -16,7 +16,7 @@ from aivoice.business.model import Business
 from aivoice.business.speakable import speakable
 from aivoice.core.config import CallConfig, Lease
 from aivoice.engine.breaker import BreakerRules
-from aivoice.engine.cascade import LlmCascade
+from aivoice.engine.cascade_llm import LlmCascade
 from aivoice.engine.ports import ReadyClip
 from aivoice.engine.session import Providers
 from aivoice.hosting.calls import Hosted, NoTransfers

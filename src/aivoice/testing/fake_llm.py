@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from aivoice.core.prompt import GenerationRequest
+from aivoice.core.text import rest_of
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import LanguageModel, LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 from aivoice.testing.randomness import Constant, Latency, seconds
@@ -39,7 +40,8 @@ class LlmBehaviour:
 
 
 class FakeLlm:
-    """Streams what `author` writes for a request, word by word, then its tool calls, then its usage."""
+    """Streams what `author` writes for a request, word by word, then its tool calls, then its usage. Of a reply that
+    another model began it says what is missing, and all of it where the words are others."""
 
     def __init__(
         self,
@@ -62,7 +64,10 @@ class FakeLlm:
         self.running += 1
         try:
             reply = self._author(request)
-            deltas = _text_deltas(reply.text, self._behaviour.words)
+            rest = rest_of(reply.text, request.begun)
+            deltas = _text_deltas(reply.text if rest is None else rest, self._behaviour.words)
+            if request.begun and deltas:
+                deltas.insert(0, TextDelta(" "))
             for index, (name, arguments) in enumerate(reply.tools):
                 deltas.append(ToolCallDelta(_call_id(request, index), name, arguments))
             async for delta in _timed(deltas, self._behaviour, self._rng):

@@ -16,7 +16,8 @@ from aivoice.core.events import ProviderAttempt
 from aivoice.core.prompt import GenerationRequest, Message
 from aivoice.engine.attempts import GRACE_S, QUEUE_ITEMS, report_attempts
 from aivoice.engine.breaker import BreakerRules
-from aivoice.engine.cascade import MOST_STUCK, LlmCascade, LlmLimits
+from aivoice.engine.cascade import MOST_STUCK
+from aivoice.engine.cascade_llm import LlmCascade, LlmLimits
 from aivoice.engine.cascade_stt import KEPT_SAMPLES, QUIET_SAMPLES, SttCascade, SttLimits
 from aivoice.engine.cascade_tts import TtsCascade, TtsLimits
 from aivoice.errors import ProviderError
@@ -78,9 +79,9 @@ def test_what_is_not_useful_is_never_heard(then: str, useless: tuple[LlmDelta, .
 
 
 @pytest.mark.parametrize("then", ["hang", "fail", "crash", "cancel itself"])
-def test_a_reply_that_breaks_off_ends_with_a_failure_after_its_words(then: str) -> None:
+def test_a_reply_that_breaks_off_and_that_nobody_goes_on_with_ends_with_a_failure_after_its_words(then: str) -> None:
     async def scenario() -> list[LlmDelta]:
-        chain = LlmCascade([Model("a", GOOD, then=then), Model("b", TextDelta("never"))])
+        chain = LlmCascade([Model("a", GOOD, then=then), Model("b", then="fail")])
         heard: list[LlmDelta] = []
         with pytest.raises(ProviderError) as caught:
             async for delta in chain.generate(REQUEST):

@@ -16,12 +16,16 @@ from zoneinfo import ZoneInfo
 
 from aivoice.business.model import Business
 from aivoice.core.prompt import GenerationRequest, ToolSpec
+from aivoice.core.text import rest_of
 from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 from aivoice.providers.receptionist.facts import Facts, facts_of
 from aivoice.providers.receptionist.plan import Reply, plan
 from aivoice.providers.receptionist.replay import replaying
 from aivoice.providers.receptionist.schema import BUILT_IN, Shape, shape_of
 from aivoice.providers.receptionist.state import State
+
+AGAIN = "Let me say that again."
+"""Before a reply that takes the place of one that broke off inside a sentence."""
 
 # Messages read in one go; a message never read before costs about 0.2 ms.
 _SLICE = 8
@@ -46,7 +50,7 @@ class Receptionist:
             if within or number % _SLICE == 0:
                 await asyncio.sleep(0)
         reply = plan(state, request)
-        pieces = re.findall(r"\S+\s*", reply.text)
+        pieces = re.findall(r"\S+\s*", _going_on(reply.text, request.begun))
         for piece in pieces:
             yield TextDelta(piece)
         for number, call in enumerate(reply.calls):
@@ -63,6 +67,16 @@ class Receptionist:
 
     def _blank(self, request: GenerationRequest) -> State:
         return State(moment(request.call_time, self._facts.zone), self._facts, shapes_of(request.tools))
+
+
+def _going_on(text: str, begun: str) -> str:
+    """The reply after the words that another model had begun it with: where they are not ours, it is begun anew."""
+    if not begun or not text:
+        return text
+    rest = rest_of(text, begun)
+    if rest is not None:
+        return f" {rest}" if rest else ""
+    return f". {AGAIN} {text}" if begun.rstrip()[-1:] not in ".!?" else f" {text}"
 
 
 def moment(call_time: str, zone: str) -> dt.datetime:
