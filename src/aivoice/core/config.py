@@ -138,6 +138,8 @@ DEFAULT_CLIPS: dict[str, str] = {
     "continuer": "Mm-hm.",
     "apology": "I'm sorry, I'm having a little trouble. Could you say that again?",
     "apology.hearing": "I'm sorry, I didn't catch that. Could you say it again?",
+    "apology.deaf": "I'm having a little trouble hearing you. Could you repeat that?",
+    "technical_difficulty": "I'm sorry, we're having a technical difficulty. Could you say that once more?",
     "apology.goodbye": "I'm sorry, I'm having technical trouble. Please call again in a few minutes. Goodbye.",
     "reprompt.1": "Are you still there?",
     "reprompt.2": "I can't hear you. If you're there, please say something.",

@@ -300,7 +300,8 @@ def _nothing_said(talk: Conversation, reply: Reply, now: int) -> None:
     if reply.notice:
         talk.reply_done(now)
     else:
-        talk.failed_turn("apology", now)
+        voiceless = any(not clip.cached for clip in reply.clips)  # there were words, and no voice to say them
+        talk.failed_turn("technical_difficulty" if voiceless else "apology", now)
 
 
 RULES: tuple[Rule, ...] = (

@@ -100,7 +100,7 @@ def lost_words(talk: Conversation) -> int | None:
 
 def ask_for_them(talk: Conversation, now: int) -> None:
     talk.ears.forget(talk.heard_end)
-    talk.failed_turn("apology.hearing", now)
+    talk.failed_turn("apology.deaf", now)
 
 
 def reprompt(talk: Conversation) -> int | None:

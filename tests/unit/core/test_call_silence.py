@@ -59,7 +59,7 @@ class TestNeverDeadAir:
         toy.generate("We open at nine. ")
         toy.synthesise(failed="provider_failed")
         toy.pass_time(200)
-        assert toy.said(c.Play)[-1].cached == "apology"
+        assert toy.said(c.Play)[-1].cached == "technical_difficulty"
 
     def test_a_recogniser_that_died_is_reopened_at_once(self) -> None:
         toy = call()
@@ -72,7 +72,7 @@ class TestNeverDeadAir:
         toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
         made = toy.feed(e.HearingFailed("provider_failed"))
         assert kinds(made) == ["Listen", "Play"]
-        assert made[1].cached == "apology.hearing"
+        assert made[1].cached == "apology.deaf"
 
     def test_a_caller_is_not_talked_over_by_that_question(self) -> None:
         toy = call()
@@ -82,7 +82,7 @@ class TestNeverDeadAir:
         assert not toy.said(c.Play)[1:]
         toy.pass_time(700)
         made = toy.feed(e.SpeechEnded(toy.position, toy.now * 1_000))
-        assert [each.cached for each in made if isinstance(each, c.Play)] == ["apology.hearing"]
+        assert [each.cached for each in made if isinstance(each, c.Play)] == ["apology.deaf"]
         assert not toy.said(c.TurnEnded)
 
     def test_a_recogniser_that_keeps_dying_ends_the_call_politely(self) -> None:
