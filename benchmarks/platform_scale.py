@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from aivoice.api.directory import Ringing
 from aivoice.billing import Leases
+from aivoice.hosting.chains import embedded_chains
 from aivoice.hosting.switchboard import Facts, Switchboard
 from aivoice.hosting.tenant_house import TenantContext, Voices, open_tenant_house
 from aivoice.hosting.tenant_tools import open_workshop
@@ -143,7 +144,7 @@ async def readiness(store: Store, folder: Path, sizes: Sizes) -> dict[str, dict[
     """
     keyring = Keyring.new()
     sealer, facts = Sealer(keyring), Facts()
-    voices = Voices(FakeStt(Truth()), FakeTts(TtsBehaviour(pcm=True)), FakeVad(), FakeEmbedder(384))
+    voices = Voices(embedded_chains(FakeStt(Truth()), FakeTts(TtsBehaviour(pcm=True))), FakeVad(), FakeEmbedder(384))
     rng = random.Random(3)
     chosen = [f"+1212{rng.randint(1, sizes.tenants):07}" for _ in range(sizes.ready)]
 

@@ -31,6 +31,9 @@ app = typer.Typer(
 Businesses = Annotated[list[Path] | None, typer.Argument(help="Business files (YAML). Default: the examples.")]
 Business = Annotated[Path | None, typer.Argument(help="A business file (YAML). Default: the first example.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+Providers = Annotated[
+    Path | None, typer.Option("--providers", help="The services that calls use (YAML). Default: in the data folder.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the calls' files.")]
 
 
@@ -67,6 +70,7 @@ def serve(
     lines: Annotated[int, typer.Option(min=1, max=500, help="Most calls at a time; more are refused.")] = 8,
     out: Out = Path("calls"),
     data: Data = None,
+    providers: Providers = None,
 ) -> None:
     """Answer calls: a page with a Call button at http://127.0.0.1:8000, and WHIP for any WebRTC client."""
     from aivoice.cli.serve import serve_command
@@ -79,6 +83,7 @@ def serve(
         lines=lines,
         out=out,
         data=data,
+        providers=providers,
     )
 
 
@@ -144,11 +149,11 @@ def bench(context: typer.Context) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(data: Data = None, providers: Providers = None, as_json: Json = False) -> None:
     """Say what is installed, missing or slow here, and how to mend it (status 1 if something is)."""
     from aivoice.cli.doctor import doctor_command
 
-    doctor_command(as_json=as_json)
+    doctor_command(as_json=as_json, data=data, providers=providers)
 
 
 @app.command()

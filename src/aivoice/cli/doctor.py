@@ -24,8 +24,12 @@ from aivoice.audio.frames import FRAME_BYTES, FRAME_SAMPLES, AudioChunk
 from aivoice.cli.output import console, print_json
 from aivoice.cli.running import run
 from aivoice.errors import VoiceError
+from aivoice.hosting import chains
+from aivoice.hosting.chains import check_services
 from aivoice.hosting.clip_store import cache_folder
 from aivoice.hosting.house import example_files
+from aivoice.hosting.installation import data_folder
+from aivoice.hosting.provider_file import Found, find_providers
 from aivoice.providers.embedded.bundle import EmbeddedSet
 from aivoice.providers.ports import SpeechAudio, SttStream, VadEvent
 
@@ -45,11 +49,12 @@ class Finding:
     fix: str = ""
 
 
-def doctor_command(*, as_json: bool) -> None:
+def doctor_command(*, as_json: bool, data: Path | None = None, providers: Path | None = None) -> None:
     """Status 0: fit for calls. Status 1: something is missing or too slow."""
     screen = Console(quiet=True) if as_json else console()
     findings: list[Finding] = []
-    for finding in (*_machine(), *_packages()):
+    services = find_providers(data or data_folder(), providers)
+    for finding in (*_machine(), *_packages(), *run(_services(services))):
         findings.append(finding)
         _print(screen, finding)
     for finding in run(_models(screen)):
@@ -70,6 +75,33 @@ def _print(screen: Console, finding: Finding) -> None:
     if finding.fix:
         line.append(f"\n{'':8}{'':28}{finding.fix}", "italic")
     screen.print(line)
+
+
+# ---------------------------------------------------------------- the services
+
+
+async def _services(found: Found) -> list[Finding]:
+    """Whether each service of the file takes our key, model and voice. Raises InputError for a file that is wrong."""
+    if found.path is None:
+        return [Finding("note", "services", "none: everything runs on this machine")]
+    return [
+        Finding("ok", "services", str(found.path)),
+        *(_service(each) for each in await check_services(found.content)),
+    ]
+
+
+def _service(each: chains.Finding) -> Finding:
+    what = f"{each.stage} {each.name}"
+    if not each.code:
+        return Finding("ok", what, each.text)
+    fix = {
+        "no_key": "set it there, or remove the provider from the file",
+        "bad_key": "the service does not take this key: make a new one in its console",
+        "rejected": "compare `model`, `voice` and `options` with what the service offers",
+        "unreachable": "is `url` right, and may this machine reach it?",
+        "model_missing": "give the folder of a model",
+    }.get(each.code, "ask the service's status page; calls go on by the next provider of the chain")
+    return Finding("missing", what, each.text, fix)
 
 
 # ---------------------------------------------------------------- the machine

@@ -8,33 +8,55 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
 from rich.text import Text
 
 from aivoice.api.desk import CallDesk
 from aivoice.api.serving import check_free, loopback, serve_http
 from aivoice.cli.output import console, make_folder
 from aivoice.cli.running import run
+from aivoice.hosting.chains import Finding
 from aivoice.hosting.control import control_plane
 from aivoice.hosting.house import example_files
 from aivoice.hosting.installation import INFERENCE, Installation, data_folder, open_installation
 from aivoice.hosting.opening import open_all
 from aivoice.hosting.platform import ALLOWED, open_platform
+from aivoice.hosting.provider_file import ProviderFile, find_providers
 from aivoice.providers.embedded.bundle import EmbeddedSet, settings
 from aivoice.tenants.lifecycle import tenants
 
 
 def serve_command(
-    businesses: list[Path], *, host: str, port: int, control_port: int, lines: int, out: Path, data: Path | None = None
+    businesses: list[Path],
+    *,
+    host: str,
+    port: int,
+    control_port: int,
+    lines: int,
+    out: Path,
+    data: Path | None = None,
+    providers: Path | None = None,
 ) -> None:
     """Runs until Ctrl-C or SIGTERM; live calls are then ended politely and their files are whole."""
     check_free(host, port)
     if control_port:
         check_free(host, control_port)
     make_folder(out)
-    run(_serve(businesses, host, port, control_port, lines, out, data or data_folder()))
+    folder = data or data_folder()
+    services = find_providers(folder, providers).content  # what is wrong in it is told before anything slow begins
+    run(_serve(businesses, host, port, control_port, lines, out, folder, services))
 
 
-async def _serve(paths: list[Path], host: str, port: int, control_port: int, lines: int, out: Path, data: Path) -> None:
+async def _serve(
+    paths: list[Path],
+    host: str,
+    port: int,
+    control_port: int,
+    lines: int,
+    out: Path,
+    data: Path,
+    services: ProviderFile,
+) -> None:
     screen = console()
     begun = time.monotonic()
 
@@ -50,7 +72,7 @@ async def _serve(paths: list[Path], host: str, port: int, control_port: int, lin
         socket = str(data / INFERENCE)
         async with (
             EmbeddedSet.start(progress=progress, given=settings(listen=socket)) as models,
-            open_platform(installation, models, directory=out) as platform,
+            open_platform(installation, models, directory=out, providers=services) as platform,
             control_plane(_control_settings(installation, socket, out, host, control_port)) as control,
             CallDesk(
                 platform.switchboard,
@@ -64,6 +86,8 @@ async def _serve(paths: list[Path], host: str, port: int, control_port: int, lin
         ):
             progress(f"the control plane answers at {control}")
             await platform.switchboard.warm()
+            if services.providers:
+                _tell_providers(screen, await platform.chains.check())
             names = ", ".join(info.name for info in desk.businesses.all())
             screen.print(Text.assemble(("Ready ", "bold green"), f"after {time.monotonic() - begun:.1f} s: {names}"))
             screen.print(
@@ -74,6 +98,13 @@ async def _serve(paths: list[Path], host: str, port: int, control_port: int, lin
                     Text("Whoever reaches this port can hear and read every call of this server.", style="yellow")
                 )
             await asyncio.Event().wait()
+
+
+def _tell_providers(screen: Console, findings: list[Finding]) -> None:
+    """Calls are answered whatever is found; the chains know what stands behind what."""
+    for found in findings:
+        style = "yellow" if found.code else "dim"
+        screen.print(Text(f"  {found.stage} {found.name} ({found.kind}): {found.text}", style=style))
 
 
 def _control_settings(installation: Installation, socket: str, out: Path, host: str, port: int) -> dict[str, object]:

@@ -77,8 +77,8 @@ class LlmCascade:
         self._limits, self._hedging = limits, hedging
 
     async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
-        """As the port says. Errors: ProviderError ``all_providers_failed``, or ``failed_midway`` where a reply broke off
-        and no other model is left to go on with it."""
+        """As the port says. Errors: ProviderError ``all_providers_failed``, or ``failed_midway`` where a reply broke
+        off and no other model is left to go on with it."""
         reporter = current_reporter()
         attempts = self.chain.attempts(reporter)
         midway: ProviderError | None = None

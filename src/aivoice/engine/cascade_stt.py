@@ -13,6 +13,7 @@ from aivoice.audio.frames import SAMPLE_RATE, AudioChunk
 from aivoice.engine.attempts import End, Pump, current_reporter
 from aivoice.engine.breaker import BreakerRules
 from aivoice.engine.cascade import Attempt, Chain
+from aivoice.engine.health import Board
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import SpeechToText, SttStream, Transcript
 
@@ -39,9 +40,14 @@ class SttCascade:
     """SpeechToText over several. No word is lost by a switch; opening never fails, the iterator does."""
 
     def __init__(
-        self, providers: Sequence[SpeechToText], limits: SttLimits = SttLimits(), rules: BreakerRules = BreakerRules()
+        self,
+        providers: Sequence[SpeechToText],
+        limits: SttLimits = SttLimits(),
+        rules: BreakerRules = BreakerRules(),
+        *,
+        board: Board | None = None,
     ) -> None:
-        self.chain: Chain[SpeechToText] = Chain("stt", providers, rules)
+        self.chain: Chain[SpeechToText] = Chain("stt", providers, rules, board)
         self.name = self.chain.name
         self._limits = limits
 

@@ -12,6 +12,7 @@ from functools import partial
 from aivoice.engine.attempts import End, Pump, current_reporter
 from aivoice.engine.breaker import BreakerRules
 from aivoice.engine.cascade import Attempt, Chain
+from aivoice.engine.health import Board
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import Revised, SpeechAudio, SpeechEvent, SpeechMark, SpeechStream, TextToSpeech
 
@@ -37,9 +38,14 @@ class TtsCascade:
     text at `finish`. Opening never fails: a failure shows when the audio is iterated."""
 
     def __init__(
-        self, providers: Sequence[TextToSpeech], limits: TtsLimits = TtsLimits(), rules: BreakerRules = BreakerRules()
+        self,
+        providers: Sequence[TextToSpeech],
+        limits: TtsLimits = TtsLimits(),
+        rules: BreakerRules = BreakerRules(),
+        *,
+        board: Board | None = None,
     ) -> None:
-        self.chain: Chain[TextToSpeech] = Chain("tts", providers, rules)
+        self.chain: Chain[TextToSpeech] = Chain("tts", providers, rules, board)
         self.name = self.chain.name
         self.streams_text = providers[0].streams_text
         self._limits = limits

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +49,13 @@ async def make_clips(
     release: str,
     cache: Path | None,
     progress: Callable[[int, int], None] | None = None,
+    patience: int = 0,
 ) -> Clips:
     """Speak every text; those found in `cache` are read instead. `progress(done, of)` after each.
 
     release: of the voice; a clip of another one, or of another revision of the voice (`providers.ports.Revised`), is
-    made anew. A clip that fails is left out (the session speaks its text when it is needed). Raises ProviderError when
-    not one could be made.
+    made anew. A clip that fails is left out (the session speaks its text when it is needed). patience: after so many
+    failures the rest is not tried (0: all are). Raises ProviderError when not one could be made.
     """
     revision = "" if cache is None else await asyncio.to_thread(_revision, tts)
     ready: dict[str, ReadyClip] = {}
@@ -64,6 +65,9 @@ async def make_clips(
         parts = (str(_FORMAT), tts.name, release, revision, voice, text, spoken.text)
         path = None if cache is None else cache / hashlib.blake2b("\x1f".join(parts).encode()).hexdigest()[:40]
         clip = None if path is None else await asyncio.to_thread(_read, path)
+        if clip is None and patience and len(missing) >= patience:
+            missing.append(key)
+            continue
         if clip is None:
             try:
                 async with asyncio.timeout(_SPEAK_LIMIT_S):
@@ -79,6 +83,35 @@ async def make_clips(
     if texts and not ready:
         raise ProviderError("the voice could not speak one sentence of the business", code="no_voice", stage="tts")
     return Clips(ready, tuple(missing))
+
+
+async def make_clips_by(
+    voices: Sequence[TextToSpeech],
+    texts: Mapping[str, str],
+    speakable: Speakable,
+    *,
+    voice: str,
+    release: str,
+    cache: Path | None,
+) -> Clips:
+    """Every text in one voice: the first of the chain that speaks them all, else the one that speaks most. Each is kept
+    on disk as its own, so that a substitute's clips are never taken for the first one's once that is well again.
+
+    Raises ProviderError when not one could be made.
+    """
+    best = Clips({})
+    for tts in voices:
+        try:
+            made = await make_clips(tts, texts, speakable, voice=voice, release=release, cache=cache, patience=2)
+        except ProviderError:
+            continue
+        if len(made.ready) > len(best.ready):
+            best = made
+        if not made.missing:
+            break
+    if texts and not best.ready:
+        raise ProviderError("no voice could speak one sentence of the business", code="no_voice", stage="tts")
+    return best
 
 
 def _revision(tts: TextToSpeech) -> str:

@@ -17,12 +17,12 @@ from typing import Any
 
 from aivoice.background import in_background
 from aivoice.billing import Leases, holders
-from aivoice.engine.cascade_stt import SttCascade
-from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade
 from aivoice.errors import InputError
+from aivoice.hosting.chains import Chains, open_chains
 from aivoice.hosting.clip_store import cache_folder
 from aivoice.hosting.installation import Installation
+from aivoice.hosting.provider_file import NO_FILE, ProviderFile
 from aivoice.hosting.switchboard import Facts, Switchboard
 from aivoice.hosting.tenant_house import TenantContext, Voices, open_tenant_house
 from aivoice.hosting.tenant_tools import open_workshop
@@ -50,6 +50,7 @@ class Platform:
     installation: Installation
     switchboard: Switchboard
     contexts: Contexts[TenantContext]
+    chains: Chains
 
 
 class Told:
@@ -77,16 +78,21 @@ async def open_platform(
     models: EmbeddedSet,
     *,
     directory: Path,
+    providers: ProviderFile | None = None,
     cache: Path | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Platform]:
     """While the block runs: calls may come. What an earlier process of this data folder left open is closed first.
 
-    directory: parent of the sealed files of calls. Raises StoreError, AddressError.
+    directory: parent of the sealed files of calls. providers: None: everything embedded. Raises StoreError,
+    AddressError, and what `hosting.chains.open_chains` does.
     """
     store = installation.store
     async with AsyncExitStack() as stack:
-        voices = await _voices(stack, models)
+        chains = await stack.enter_async_context(open_chains(providers or NO_FILE, stt=models.stt, tts=models.tts))
+        vad = VadCascade([models.vad, models.vad_fallback])
+        stack.push_async_callback(vad.aclose)
+        voices = Voices(chains, vad, models.embedder)
         facts, guard = Facts(), guard_of_environment()
         shop = await stack.enter_async_context(open_workshop(store, installation.sealer, guard, facts=facts, now=now))
         shelf = Shelf(store, voices.embedder)
@@ -118,7 +124,7 @@ async def open_platform(
             "recovery of dead calls": partial(_keep_recovering, installation, leases, now),
         }
         async with in_background(works):
-            yield Platform(installation, switchboard, contexts)
+            yield Platform(installation, switchboard, contexts, chains)
 
 
 async def recover(installation: Installation, leases: Leases, server: str, now: datetime) -> int:
@@ -158,15 +164,6 @@ async def _keep_recovering(installation: Installation, leases: Leases, now: Call
             await leases.recover(installation.store, now())
         except StoreError as error:
             _log.warning("dead calls cannot be recovered now: %s", error)
-
-
-async def _voices(stack: AsyncExitStack, models: EmbeddedSet) -> Voices:
-    stt = SttCascade([models.stt])
-    tts = TtsCascade([models.tts])
-    vad = VadCascade([models.vad, models.vad_fallback])
-    for chain in (stt, tts, vad):
-        stack.push_async_callback(chain.aclose)
-    return Voices(stt, tts, vad, models.embedder)
 
 
 @contextmanager

@@ -14,18 +14,17 @@ from aivoice.business.key_terms import key_terms
 from aivoice.business.local_service import ServiceError, local_service
 from aivoice.business.model import Business
 from aivoice.business.speakable import speakable
-from aivoice.core.config import CallConfig, Lease
-from aivoice.engine.breaker import BreakerRules
-from aivoice.engine.cascade_llm import LlmCascade
+from aivoice.core.config import Lease
 from aivoice.engine.ports import ReadyClip
 from aivoice.engine.session import Providers
 from aivoice.hosting.calls import Hosted, NoTransfers
-from aivoice.hosting.clip_store import make_clips
+from aivoice.hosting.chains import Chains
+from aivoice.hosting.clip_store import make_clips_by
 from aivoice.hosting.house import with_whisper
 from aivoice.hosting.tenant_tools import Workshop
 from aivoice.knowledge.ingest import publish_business
 from aivoice.knowledge.retriever import Shelf
-from aivoice.providers.ports import Embedder, SpeechToText, TextToSpeech, VoiceActivity
+from aivoice.providers.ports import Embedder, VoiceActivity
 from aivoice.providers.receptionist import Receptionist
 from aivoice.security.consent import Consent, consent
 from aivoice.store import Store
@@ -91,10 +90,9 @@ class _Renamed:
 
 @dataclass(frozen=True, slots=True)
 class Voices:
-    """The providers that all tenants share."""
+    """What all tenants share: the chains over the installation's providers, voice activity, and embeddings."""
 
-    stt: SpeechToText
-    tts: TextToSpeech
+    chains: Chains
     vad: VoiceActivity
     embedder: Embedder
 
@@ -147,15 +145,17 @@ class TenantHouse:
         )
         say = speakable(business.lexicon)
         texts = _texts(business, told)
-        clips = await make_clips(
-            self._voices.tts, texts, say, voice=business.voice, release=__version__, cache=self._cache
+        chains, choice = self._voices.chains, settings.providers
+        stt, tts, llm = chains.stt(choice), chains.tts(choice), chains.llm(Receptionist(business), choice)
+        clips = await make_clips_by(
+            tts.chain.providers, texts, say, voice=business.voice, release=__version__, cache=self._cache
         )
-        llm = LlmCascade([Receptionist(business)], rules=BreakerRules(failures=1_000_000))
+        config = replace(business.call_config(), retrieval=True, tts_streams_text=tts.streams_text, clips=texts)
         hosted = Hosted(
             id=tenant_id,
             business=business,
-            config=self._config(business, texts),
-            providers=Providers(self._voices.stt, llm, self._voices.tts, self._voices.vad),
+            config=with_whisper(config) if chains.hears_embedded(choice) else config,
+            providers=Providers(stt, llm, tts, self._voices.vad),
             clips=clips,
             tools=tools,
             retriever=knowledge,
@@ -164,10 +164,6 @@ class TenantHouse:
             key_terms=key_terms(business),
         )
         return TenantContext(tenant_id, version, settings, hosted, told)
-
-    def _config(self, business: Business, texts: dict[str, str]) -> CallConfig:
-        config = replace(business.call_config(), retrieval=True, tts_streams_text=self._voices.tts.streams_text)
-        return with_whisper(replace(config, clips=texts))
 
     async def _service(self, tenant_id: str, version: int, business: Business) -> str:
         """Where the tenant's local service answers. It is started once for a version; one that does not start costs its

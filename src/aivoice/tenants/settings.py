@@ -77,10 +77,28 @@ class Messages(_Strict):
     late_texts: _Numbers = ()
 
 
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+_Names = Annotated[tuple[_Name, ...], Field(min_length=1, max_length=8)]
+
+
+class Choice(_Strict):
+    """An order of the tenant's own among the providers that the installation has, by name; null: the installation's.
+    voices: the voice that a voice provider speaks in for this tenant, by the provider's name."""
+
+    stt: _Names | None = None
+    llm: _Names | None = None
+    tts: _Names | None = None
+    voices: Annotated[
+        dict[str, Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]],
+        Field(max_length=16),
+    ] = {}
+
+
 class Settings(_Strict):
     """region: country of numbers written without one. recording: whether calls are recorded. jurisdiction: where the
     business is (a country, or a US state as ``US-CA``), for the notices that callers must hear. ai_disclosure,
-    recording_notice: whether they hear them. redact: kinds of secrets that are never stored.
+    recording_notice: whether they hear them. providers: who hears, thinks and speaks. redact: kinds of secrets that
+    are never stored.
     """
 
     region: Annotated[str, AfterValidator(_region)] = "US"
@@ -91,6 +109,7 @@ class Settings(_Strict):
     jurisdiction: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}(-[A-Z]{2})?)?$")] = ""
     keep: Keep = Keep()
     messages: Messages = Messages()
+    providers: Choice = Choice()
     redact: tuple[Literal["card", "cvv", "ssn"], ...] = ("card", "cvv", "ssn")
 
 

@@ -15,6 +15,7 @@ from aivoice.api.directory import Ringing
 from aivoice.api.hub import CallHub
 from aivoice.audio.frames import SILENCE
 from aivoice.billing import Leases, open_account
+from aivoice.hosting.chains import embedded_chains
 from aivoice.hosting.platform import Told
 from aivoice.hosting.switchboard import Facts, Switchboard
 from aivoice.hosting.tenant_house import TenantContext, Voices, open_tenant_house
@@ -104,7 +105,9 @@ async def exchange(
         return clock[0]
 
     sealer, facts = Sealer(KEYRING), Facts()
-    voices = Voices(FakeStt(truth or Truth()), FakeTts(TtsBehaviour(pcm=True)), FakeVad(), FakeEmbedder(384))
+    voices = Voices(
+        embedded_chains(FakeStt(truth or Truth()), FakeTts(TtsBehaviour(pcm=True))), FakeVad(), FakeEmbedder(384)
+    )
     leases = Leases(notices=Told(now), records=DeadCalls())
     texts = DerivedSealer(derive)
     async with open_workshop(store, sealer, Guard(), facts=facts, now=now) as shop:
