@@ -178,17 +178,20 @@ class _Race:
         """The winner's output from its beginning. Raises ProviderError where it breaks off."""
         for delta in won.work.result():
             yield delta
-        self._cascade.gap(won.pump)
-        metered = False
-        while not isinstance(delta := await won.pump.next(), End):
             if isinstance(delta, UsageDelta):
-                if metered:
-                    continue  # charged once, whatever a provider repeats
-                metered = True
-                for provider in self._lost:  # the same request: the same prompt was paid for twice
-                    self._reporter.usage(provider, delta.prompt_tokens, wasted=True)
+                self._meter_lost(delta)
+        self._cascade.gap(won.pump)
+        while not isinstance(delta := await won.pump.next(), End):
             yield checked(delta, self._request)
+            if isinstance(delta, UsageDelta):
+                self._meter_lost(delta)
             self._cascade.gap(won.pump)
+
+    def _meter_lost(self, usage: UsageDelta) -> None:
+        """Who lost was asked the same: the same prompt was paid for twice."""
+        lost, self._lost = self._lost, []
+        for provider in lost:
+            self._reporter.usage(provider, usage.prompt_tokens, wasted=True)
 
     async def aclose(self) -> None:
         """Everything that still runs ends."""
