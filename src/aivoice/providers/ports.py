@@ -96,8 +96,8 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class UsageDelta:
-    """Tokens metered for this request so far, cached ones among the prompt's. It may be told again, never less: the last
-    counts, also where the request is cancelled after it."""
+    """Tokens metered for this request so far, cached ones among the prompt's. It may be told again, never less: the
+    last counts, also where the request is cancelled after it."""
 
     prompt_tokens: int
     completion_tokens: int
