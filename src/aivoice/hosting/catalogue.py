@@ -45,8 +45,22 @@ class Kind:
     members: tuple[str, ...] = ()
 
 
-KINDS: Mapping[str, Kind] = {}
-"""Filled below, by name."""
+def _claude(given: Given) -> object:
+    from aivoice.providers.claude import Claude, ClaudeOptions
+    from aivoice.providers.claude.model import MODEL, URL
+
+    return Claude(
+        key=given.key,
+        name=given.name,
+        model=given.entry.model or MODEL,
+        url=given.url(URL),
+        options=given.options(ClaudeOptions),
+    )
+
+
+KINDS: Mapping[str, Kind] = {
+    "claude": Kind("llm", _claude),
+}
 
 
 def kind_of(name: str, entry: Entry) -> Kind:

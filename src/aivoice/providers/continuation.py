@@ -58,9 +58,9 @@ class Joiner:
             if len(tail) <= len(closed) and closed[: len(tail)] == tail:
                 held = _after(held, len(tail))
                 break
-        if held and not held[0].isspace() and not self._spaced and held[0].isalnum():
-            return f" {held}"
-        return held
+        if self._spaced:
+            return held.lstrip()
+        return f" {held}" if held[:1].isalnum() else held
 
 
 def _after(text: str, words: int) -> str:

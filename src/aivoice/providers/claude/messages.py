@@ -78,7 +78,7 @@ def _blocks(messages: Sequence[Message]) -> list[tuple[str, list[Block]]]:
         if message.role == "tool":
             continue
         blocks = [_text(message.text)] if message.text.strip() else []
-        calls = [call for call in message.tool_calls if call.id and call.id not in answered]
+        calls = list({call.id: call for call in message.tool_calls if call.id and call.id not in answered}.values())
         if message.role == "assistant" and calls:
             answered.update(call.id for call in calls)
             out.append(("assistant", [*blocks, *map(_use, calls)]))

@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aivoice.core.prompt import GenerationRequest
 from aivoice.errors import ProviderError
@@ -32,10 +32,12 @@ _KEEP_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ClaudeOptions:
-    """temperature: 0…1; None: the model's own. most_tokens: bound of a reply beside the request's own."""
+    """most_tokens: bound of a reply beside the request's own. thinking: ``disabled`` (a caller waits), ``adaptive``, or
+    "" for models that do not take the parameter. effort: ``low`` … ``max``; "": the model's own."""
 
-    temperature: float | None = None
     most_tokens: int = 2_000
+    thinking: Literal["", "disabled", "adaptive"] = "disabled"
+    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = ""
 
 
 @dataclass(slots=True)
@@ -127,8 +129,10 @@ class Claude:
 
     def _asked(self, request: GenerationRequest) -> dict[str, Any]:
         asked = parameters(request)
-        if self._options.temperature is not None:
-            asked["temperature"] = self._options.temperature
+        if self._options.thinking:
+            asked["thinking"] = {"type": self._options.thinking}
+        if self._options.effort:
+            asked["output_config"] = {"effort": self._options.effort}
         return asked
 
     # ------------------------------------------------------------ events

@@ -91,7 +91,8 @@ class AnthropicStandIn(StandIn):
             self.open_streams -= 1
 
     def _refused(self, request: web.Request) -> web.Response | None:
-        return None if request.headers.get("x-api-key") == self._key else _error(401, "authentication_error")
+        given = {request.headers.get("x-api-key"), request.headers.get("authorization", "").removeprefix("Bearer ")}
+        return None if self._key in given else _error(401, "authentication_error")
 
     async def _stream(
         self, request: web.Request, body: dict[str, Any], asked: GenerationRequest, health: Health
@@ -103,8 +104,19 @@ class AnthropicStandIn(StandIn):
         if health == "silent":
             await asyncio.Event().wait()
         await asyncio.sleep(self._pace.first_s)
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": body["model"]}
-        start = {**message, "stop_reason": None, "stop_sequence": None, "usage": {**usage, "output_tokens": 1}}
+        message: dict[str, Any] = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "content": [],
+            "model": body["model"],
+        }
+        start: dict[str, Any] = {
+            **message,
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {**usage, "output_tokens": 1},
+        }
         await _send(response, {"type": "message_start", "message": start})
         await _send(response, {"type": "ping"})
         if health == "malformed":
@@ -145,7 +157,7 @@ class AnthropicStandIn(StandIn):
                     if talking:
                         yield {"type": "content_block_stop", "index": index}
                         talking, index = False, index + 1
-                    block = {"type": "tool_use", "id": f"toolu_{call_id}", "name": name, "input": {}}
+                    block: dict[str, Any] = {"type": "tool_use", "id": f"toolu_{call_id}", "name": name, "input": {}}
                     yield _start(index, block)
                     for at in range(0, len(arguments), 7):
                         yield _delta(index, {"type": "input_json_delta", "partial_json": arguments[at : at + 7]})
@@ -189,7 +201,7 @@ def _in_order(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def parsed(body: dict[str, Any]) -> GenerationRequest:
     """The request behind a body. Raises BadRequestError for what the service refuses."""
-    unknown = set(body) - {"model", "max_tokens", "stream", "system", "messages", "tools", "temperature"}
+    unknown = set(body) - {"model", "max_tokens", "stream", "system", "messages", "tools", "thinking", "output_config"}
     if unknown:
         raise BadRequestError(f"{sorted(unknown)[0]}: Extra inputs are not permitted")
     if body.get("stream") is not True or not isinstance(body.get("max_tokens"), int):
