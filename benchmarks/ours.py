@@ -317,7 +317,8 @@ def config_for(settings: dict[str, Any], *, whole_clauses: bool) -> CallConfig:
     """The default configuration with the row's speculation and a sweep's overrides."""
     config = CallConfig(system="You answer the phone.", tts_streams_text=not whole_clauses)
     mode = settings.get("speculation", "on")
-    speculation = replace(config.speculation, enabled=mode != "off", eager_interims=mode == "interims")
+    most = "interim" if mode == "interims" else config.speculation.most
+    speculation = replace(config.speculation, enabled=mode != "off", most=most)
     config = replace(config, speculation=speculation)
     for section, values in settings.get("config", {}).items():
         current = getattr(config, section)

@@ -170,6 +170,8 @@ class Call:
                 self._talk.history.summary = event.text
             case e.StateReady():
                 self._talk.state.merge(event.entries, event.turn)
+            case e.Usage():
+                self._talk.mouth.account.told(event.attempt, event.completion_tokens)
             case _:
                 pass
 
@@ -261,8 +263,9 @@ class Call:
                 if run is not None and not told:
                     first = talk.toolbox.runs.get(run.key, run)  # asked for twice, run once: both are told
                     changed = [talk.history.replace_tool_result(each.message()) for each in (first, run)]
-                    talk.untold.extend([run] if any(changed) else [])
-                    talk.drop_guess("a tool's result came")
+                    if any(changed):
+                        talk.untold.append(run)
+                        talk.drop_guess("a tool's result came")
 
 
 def _may_contest(talk: Conversation) -> bool:

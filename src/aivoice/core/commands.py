@@ -8,6 +8,7 @@ from typing import Literal
 
 from aivoice.core.events import CALLER
 from aivoice.core.prompt import GenerationRequest
+from aivoice.core.speculation import Known, Most
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,12 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
-    """→ PassagesFound."""
+    """→ PassagesFound. ahead: for words that are no turn yet, and for no reply."""
 
     turn: int
     attempt: int
     query: str
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,8 @@ class Waterfall:
     """For the record: where the turn's milliseconds went, in µs from the end of the caller's speech.
 
     mouth_to_ear: to the agent's first sound, a filler's included. answer: to the first sound of the answer; equal where
-    no filler was needed. stages: (name, µs) in order; their sum is `answer`.
+    no filler was needed. stages: (name, µs) in order; their sum is `answer`. saved: how much later the answer would
+    have begun, had it not been made on a guess.
     """
 
     turn: int
@@ -216,6 +219,18 @@ class Waterfall:
     mouth_to_ear: int
     answer: int
     speculative: bool
+    saved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Speculated:
+    """For the record, once before `Finish` where the language model was asked at all: what guesses cost and saved.
+
+    most: the least certain kind that was in use at the end ("off": none was).
+    """
+
+    call: Known
+    most: Most
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,5 +246,5 @@ class Note:
 Command = (
     Listen | Retrieve | ScoreTurn | Generate | Speak | Play | Hold | Resume | Stop | Cancel | RunTool | Transfer
     | Route | HoldLeg | SendDtmf | Record | RenewLease | Summarise | Finish
-    | TurnEnded | TurnReopened | ReplyEnded | Waterfall | Note
+    | TurnEnded | TurnReopened | ReplyEnded | Waterfall | Speculated | Note
 )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aivoice.core.prompt import ToolSpec
+from aivoice.core.speculation import Speculation
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,6 @@ class Endpointing:
     mumble: int = 700
     stuck: int = 2_500
     full_stops: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Speculation:
-    """enabled: start replies on interims before the turn is decided. eager_interims: also while the VAD hears speech.
-
-    limit: most speculative generations a turn. settle: an interim that came earlier than this after the end of speech
-    may lack the last words and is not trusted before `stale`, when nothing newer has come.
-    """
-
-    enabled: bool = True
-    eager_interims: bool = False
-    limit: int = 3
-    settle: int = 140
-    stale: int = 220
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +85,17 @@ class Silence:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """filler: a tool slower than this is bridged by speech. quiet: side effects wait for so much silence after the
-    decision. rounds: most generations a turn."""
+    decision. rounds: most generations a turn. measured: how long runs of a tool have usually taken, by its name; goes
+    before what its spec says."""
 
     filler: int = 400
     quiet: int = 300
     rounds: int = 5
+    measured: tuple[tuple[str, int], ...] = ()
+
+    def usual_ms(self, name: str, declared: int) -> int:
+        """How long a run will probably take; 0 where nothing is known."""
+        return dict(self.measured).get(name, declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +164,7 @@ class CallConfig:
     targets: tuple[Target, ...] = ()
     emergency: Emergency = Emergency()
     endpointing: Endpointing = Endpointing()
-    speculation: Speculation = Speculation()
+    speculation: Speculation = field(default_factory=Speculation)
     barge_in: BargeIn = BargeIn()
     clauses: Clauses = Clauses()
     silence: Silence = Silence()

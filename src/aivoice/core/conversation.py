@@ -231,7 +231,7 @@ class Conversation:
             marks.speculated, guess.marks = True, marks
             self.mouth.commit(guess, now)
             return
-        self.mouth.answer(self.turn, text, now, speculative=False, marks=marks)
+        self.mouth.answer(self.turn, text, now, marks=marks)
 
     def _turn_marks(self, now: int) -> Marks:
         marks = Marks(self.turn, self.ears.ended_at or now)
@@ -336,6 +336,7 @@ class Conversation:
         self._end_reply(reason)
         self._drop_transfer()
         self.ended, self.contest = True, None
+        self.mouth.close()
         self.out.emit(c.Finish(reason))
 
     # ------------------------------------------------------------ words

@@ -18,6 +18,7 @@ from aivoice.core.heard import mark
 from aivoice.core.outbox import Outbox
 from aivoice.core.prompt import GenerationRequest, Message, Passage
 from aivoice.core.reply import After, Clip, Reply
+from aivoice.core.speculation import KINDS, Account, Ahead, Kind, allowed
 from aivoice.core.state import ConversationState
 from aivoice.core.text import same
 from aivoice.core.toolbox import Toolbox
@@ -40,15 +41,22 @@ class Mouth:
     last_text: str = ""
     quiet_since: int = 0
     found: tuple[str, tuple[Passage, ...]] = ("", ())
-    waste: int = 0
+    account: Account = field(default_factory=Account)
+    ahead: Ahead = field(default_factory=Ahead)
     _cut: tuple[Reply, int, int] | None = field(default=None)
 
     # ------------------------------------------------------------ beginning
 
-    def answer(self, turn: int, text: str, now: int, *, speculative: bool, marks: Marks | None) -> None:
-        """Start an answer to `text` (empty: only to tell a tool's late result)."""
-        reply = Reply(turn, text, ClauseSplitter(self.config.clauses), speculative=speculative, marks=marks)
-        reply.committed_at = 0 if speculative else now
+    def answer(self, turn: int, text: str, now: int, *, marks: Marks | None, guess: Kind | None = None) -> None:
+        """Start an answer to `text` (empty: only to tell a tool's late result). guess: on what, while the turn is not
+        decided."""
+        reply = Reply(turn, text, ClauseSplitter(self.config.clauses), speculative=guess is not None, marks=marks)
+        if guess is None:
+            reply.committed_at = now
+        else:
+            reply.guess, reply.guessed_at = guess, now
+            self.account.guessed(guess)
+        self.stop_search()
         self.reply = reply
         if self.config.retrieval and text and not same(self.found[0], text):
             reply.retrieving = self.out.new_id()
@@ -57,6 +65,26 @@ class Mouth:
         else:
             reply.passages = self.found[1] if text else ()
             self._generate(reply, now)
+
+    def search(self, turn: int, text: str) -> None:
+        """Look for knowledge on words that are no turn yet."""
+        self.stop_search()
+        count = self.ahead.count if self.ahead.turn == turn else 0
+        self.ahead = Ahead(self.out.new_id(), text, turn, count + 1)
+        self.out.emit(c.Retrieve(turn, self.ahead.attempt, text, ahead=True))
+
+    def stop_search(self) -> None:
+        """What was searched for ahead is not waited for any more."""
+        if self.ahead.attempt:
+            self.out.emit(c.Cancel(self.ahead.turn, self.ahead.attempt))
+            self.ahead.attempt = 0
+
+    def searched(self, turn: int, text: str) -> bool:
+        """Knowledge for these words is there, or being looked for, or was looked for often enough."""
+        rules, ahead = self.config.speculation, self.ahead
+        if ahead.turn == turn and (ahead.count >= rules.searches or same(ahead.text, text)):
+            return True
+        return same(self.found[0], text)
 
     def notice(
         self,
@@ -78,6 +106,7 @@ class Mouth:
     def commit(self, reply: Reply, now: int) -> None:
         """The speculated turn is the turn: release what was made."""
         reply.speculative, reply.committed_at = False, now
+        self.account.hit(reply.guess)
         for clip in reply.clips:
             self._queue(clip, reply)
         self.pump(reply, now)
@@ -92,6 +121,8 @@ class Mouth:
     def _generate(self, reply: Reply, now: int) -> None:
         reply.generating = self.out.new_id()
         reply.generations += 1
+        reply.asked.append(reply.generating)
+        self.account.asked(reply.generating, reply.guess if reply.speculative else "")
         if reply.marks:
             reply.marks.mark("context", now)
         messages = self.history.window(self.config.history_words)
@@ -118,6 +149,10 @@ class Mouth:
 
     def on_passages(self, event: e.PassagesFound, now: int) -> None:
         reply = self.reply
+        if event.attempt == self.ahead.attempt:
+            self.ahead.attempt = 0
+            self.found = (self.ahead.text, event.passages)
+            return
         if reply is None or reply.retrieving != event.attempt:
             self._stale(event.attempt, "passages")
             return
@@ -126,9 +161,11 @@ class Mouth:
         self._generate(reply, now)
 
     def give_up_retrieval(self, reply: Reply, now: int) -> None:
-        """The search is slower than its limit: answer without it."""
+        """The search is slower than its limit: answer with what was found for the turn's beginning, or without."""
         self.out.emit(c.Cancel(reply.turn, reply.retrieving))
         reply.retrieving = 0
+        if self.ahead.turn == reply.turn and self.found[0] == self.ahead.text:
+            reply.passages = self.found[1]
         self._generate(reply, now)
 
     def on_token(self, event: e.Token, now: int) -> None:
@@ -136,6 +173,7 @@ class Mouth:
         if reply is None or reply.generating != event.attempt:
             self._stale(event.attempt, "token")
             return
+        self.account.wrote(event.attempt, event.text)
         if reply.marks and event.text.strip():
             reply.marks.mark("first_token", now)
         if self.config.tts_streams_text:
@@ -245,7 +283,10 @@ class Mouth:
         answer = not clip.cached or reply.notice
         if answer and not reply.answered and reply.marks:
             reply.answered = True
-            self.out.emit(waterfall(reply.marks, reply.first_sound, now))
+            saved = reply.gained()
+            if saved:
+                self.account.saved(reply.guess, saved)
+            self.out.emit(waterfall(reply.marks, reply.first_sound, now, saved))
 
     # ------------------------------------------------------------ ending
 
@@ -277,7 +318,7 @@ class Mouth:
         self.reply = None
         self._cancel(reply)
         self.out.emit(c.Stop())
-        self.toolbox.drop(reply)
+        self.toolbox.drop(reply, unheard=False)
         said = _remains(reply)
         self._cut = (reply, len(self.history.messages), len(said))
         self.history.messages.extend(said)
@@ -289,9 +330,20 @@ class Mouth:
         self._cancel(reply)
         if not reply.speculative:
             self.out.emit(c.Stop())
-        self.toolbox.drop(reply)
-        self.waste += reply.generations
+        self.toolbox.drop(reply, unheard=True)
+        if reply.speculative:
+            self.account.thrown_away(reply.asked)
         self._ended(reply, "discarded", why)
+
+    def close(self) -> None:
+        """The call is over: what nobody waits for ends, and what its guesses came to is told."""
+        self.stop_search()
+        self.toolbox.close()
+        call = self.account.known()
+        if call.tokens:
+            rules = self.config.speculation
+            most = ("off", *KINDS)[allowed(rules, rules.known.plus(call))]
+            self.out.emit(c.Speculated(call, most))
 
     def _cancel(self, reply: Reply) -> None:
         """End every operation of the reply, in the order of their ids."""

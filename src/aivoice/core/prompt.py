@@ -47,7 +47,8 @@ class ToolSpec:
     """A tool as the model and the core see it (the endpoint stays outside).
 
     parameters: a JSON Schema object. fillers: sentences to bridge a slow call. time_limit_ms: bound of one run.
-    confirm: the caller must have said yes before it runs (implied by side_effects).
+    confirm: the caller must have said yes before it runs (implied by side_effects). usual_ms: how long a run usually
+    takes, as far as it is declared (0: not known); not shown to the model.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ToolSpec:
     side_effects: bool
     fillers: tuple[str, ...] = ()
     time_limit_ms: int = 5_000
+    usual_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,8 @@ class Reply:
     """An answer (generated) or a spoken notice (ready-made clips only).
 
     speculative: made before the turn was decided; nothing of it may be played. firm: the caller cannot interrupt it.
+    guess: the kind of guess it was begun on, at `guessed_at` (µs); "": it was begun for a decided turn.
+    asked: its requests to the model.
     """
 
     turn: int
@@ -120,6 +122,9 @@ class Reply:
     answered: bool = False
     fillers: int = 0
     quiet_since: int = 0
+    guess: str = ""
+    guessed_at: int = 0
+    asked: list[int] = field(default_factory=list[int])
 
     def clip(self, clip_id: int) -> Clip | None:
         return next((clip for clip in self.clips if clip.id == clip_id), None)
@@ -143,6 +148,12 @@ class Reply:
     def answer_heard(self) -> bool:
         """At least one word of the answer itself was heard."""
         return any(clip.heard_text() for clip in self.clips if not clip.cached)
+
+    def gained(self) -> int:
+        """µs by which it was sooner for having been begun on a guess: what was done of it before the turn was decided,
+        up to its first audio."""
+        sounding = self.marks.at.get("tts", self.committed_at) if self.marks else self.committed_at
+        return max(min(self.committed_at, sounding) - self.guessed_at, 0) if self.guess else 0
 
     def tools_pending(self) -> bool:
         return any(not run.outcome for run in self.tools if run.round == self.round)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aivoice.core import commands as c
+from aivoice.core import rules_ahead as ahead
 from aivoice.core import rules_sound as sound
 from aivoice.core.barge_in import is_listening
 from aivoice.core.conversation import Conversation
@@ -18,8 +19,6 @@ from aivoice.core.endpointing import GIVEN
 from aivoice.core.intents import is_emergency
 from aivoice.core.reply import Reply
 from aivoice.core.rules_sound import MS, NOW
-from aivoice.core.text import same
-from aivoice.core.waterfall import Marks
 
 _PLACE_WAIT = 60 * MS
 """How long playout may take to say where it was silenced (it answers at once)."""
@@ -183,40 +182,6 @@ def _forget_wordless(talk: Conversation, now: int) -> None:
         talk.failed_turn("apology.hearing", now)
 
 
-# ---------------------------------------------------------------- speculation
-
-
-def _stale_guess(talk: Conversation) -> int | None:
-    guess = talk.speculated()
-    return NOW if guess is not None and not same(guess.text, talk.said()) else None
-
-
-def _drop_guess(talk: Conversation, now: int) -> None:
-    talk.drop_guess("the words changed")
-
-
-def _guess(talk: Conversation) -> int | None:
-    """The words are probably complete: begin the reply, unheard."""
-    rules, ears = talk.config.speculation, talk.ears
-    if not rules.enabled or talk.mouth.reply is not None or talk.transferring is not None or not talk.up:
-        return None
-    if not ears.text or talk.contest is not None or talk.closing or talk.speculations >= rules.limit or ears.lost:
-        return None
-    # The last of the allowed ones is kept for when the speech has ended.
-    if talk.eager or (rules.eager_interims and ears.speaking and talk.speculations + 1 < rules.limit):
-        return NOW
-    if ears.speaking or ears.completeness() in ("dangling", "spelling"):
-        return None
-    settled = not ears.owed or talk.heard_at >= ears.ended_at + rules.settle * MS
-    return NOW if settled else ears.ended_at + rules.stale * MS
-
-
-def _begin_guess(talk: Conversation, now: int) -> None:
-    talk.speculations += 1
-    talk.eager = False
-    talk.mouth.answer(talk.turn + 1, talk.said(), now, speculative=True, marks=Marks(talk.turn + 1, talk.ears.ended_at))
-
-
 # ---------------------------------------------------------------- the agent's reply
 
 
@@ -247,12 +212,17 @@ def _start_side_effects(talk: Conversation, now: int) -> None:
 
 
 def _bridge(talk: Conversation) -> int | None:
-    """A tool is slow and nothing is being said."""
+    """A tool is slow, or known to be, and nothing is being said."""
     reply = talk.committed()
     if reply is None or talk.contest is not None or reply.generating or not reply.spoken_out():
         return None
-    due = [max(run.requested_at, reply.committed_at) for run in reply.tools if not run.outcome and not run.bridged]
-    return min(due) + talk.config.tool_rules.filler * MS if due else None
+    due: list[int] = []
+    for run in reply.tools:
+        if not run.outcome and not run.bridged:
+            since = max(run.requested_at, reply.committed_at)
+            latest = since + talk.config.tool_rules.filler * MS
+            due.append(since if talk.toolbox.usual_end(run, since) > latest else latest)
+    return min(due) if due else None
 
 
 def _bridge_tool(talk: Conversation, now: int) -> None:
@@ -312,11 +282,12 @@ RULES: tuple[Rule, ...] = (
     Rule("transfer", _transfer, _give_up_transfer),
     Rule("emergency", _emergency, _answer_emergency),
     Rule("contest", _contest, _settle_contest),
-    Rule("stale_guess", _stale_guess, _drop_guess),
+    Rule("stale_guess", ahead.stale_guess, ahead.drop_guess),
     Rule("lost_words", sound.lost_words, sound.ask_for_them),
     Rule("turn_end", _turn_end, _end_turn),
     Rule("wordless", _wordless, _forget_wordless),
-    Rule("guess", _guess, _begin_guess),
+    Rule("guess", ahead.guess, ahead.begin_guess),
+    Rule("search", ahead.search, ahead.begin_search),
     Rule("retrieval", _retrieval, _skip_retrieval),
     Rule("side_effects", _side_effects, _start_side_effects),
     Rule("next_round", _next_round, _go_on),

@@ -73,7 +73,7 @@ def untold(talk: Conversation) -> int | None:
 
 def tell(talk: Conversation, now: int) -> None:
     talk.untold.clear()
-    talk.mouth.answer(talk.turn, "", now, speculative=False, marks=None)
+    talk.mouth.answer(talk.turn, "", now, marks=None)
 
 
 def deaf(talk: Conversation) -> int | None:

@@ -23,6 +23,7 @@ from aivoice.core.mouth import Mouth
 from aivoice.core.outbox import Outbox
 from aivoice.core.prompt import Message, Passage, ToolCall
 from aivoice.core.reply import After, Clip, Reply, ToolRun
+from aivoice.core.speculation import Account, Ahead, Spent, Tally
 from aivoice.core.state import ConversationState
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.waterfall import Marks
@@ -34,8 +35,9 @@ Json = Any
 _TYPES: dict[str, type[Any]] = {
     each.__name__: each
     for each in (
-        After, ClauseSplitter, Clip, Contest, Conversation, ConversationState, Decided, Ears, Expectation, History,
-        LeaseClock, Marks, Message, Mouth, Outbox, Passage, PauseModel, Reply, ToolCall, ToolRun, Toolbox, Transferring,
+        Account, After, Ahead, ClauseSplitter, Clip, Contest, Conversation, ConversationState, Decided, Ears,
+        Expectation, History, LeaseClock, Marks, Message, Mouth, Outbox, Passage, PauseModel, Reply, Spent, Tally,
+        ToolCall, ToolRun, Toolbox, Transferring,
     )
 }  # fmt: skip
 _CONFIGS = (CallConfig, Endpointing, Clauses, Lease)

@@ -2,14 +2,15 @@
 
 The key of a run is (tool, canonical arguments, confirming turn): a regenerated reply that asks for the same again is
 given the first run's outcome. A side effect starts only for a committed reply after a quiet while, and once started is
-never cancelled; read-only tools start at once.
+never cancelled; read-only tools start at once. One whose reply went away goes on: who asks for the same again, in that
+turn or the next, is given its result and has no second wait.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -38,12 +39,14 @@ def idempotency_key(name: str, arguments: str, turn: int) -> str:
 
 @dataclass(slots=True)
 class Toolbox:
-    """runs: every side effect ever started, by key. late: results that came after their reply had ended."""
+    """runs: every side effect ever started, by key. open: runs that have not ended, by attempt. kept: read-only runs
+    whose reply is gone, by tool and arguments."""
 
     config: CallConfig
     out: Outbox
     runs: dict[str, ToolRun] = field(default_factory=dict[str, ToolRun])
     open: dict[int, ToolRun] = field(default_factory=dict[int, ToolRun])
+    kept: dict[str, ToolRun] = field(default_factory=dict[str, ToolRun])
 
     def spec(self, name: str) -> ToolSpec | None:
         return next((spec for spec in self.config.tools if spec.name == name), None)
@@ -74,7 +77,11 @@ class Toolbox:
         elif (earlier := self.runs.get(run.key)) is not None:
             self._adopt(run, earlier)
         elif not run.side_effects:
-            self._start(run)
+            kept = self.kept.pop(_asked(run), None)
+            if kept is not None and kept.outcome in ("", "ok") and run.turn - kept.turn <= 1:
+                self._adopt(run, kept)
+            else:
+                self._start(run)
 
     def _after(self, name: str, arguments: str) -> After:
         if name == END_CALL:
@@ -86,7 +93,7 @@ class Toolbox:
         return After("transfer", target, "the model asked for it")
 
     def _adopt(self, run: ToolRun, earlier: ToolRun) -> None:
-        """The same side effect was already started for this turn: share its fate instead of running again."""
+        """The same was already started: share its fate instead of running again."""
         run.attempt, run.outcome, run.result = earlier.attempt, earlier.outcome, earlier.result
         if earlier.running:
             self.open[earlier.attempt] = run
@@ -131,16 +138,35 @@ class Toolbox:
             first.outcome, first.result = event.outcome, event.result
         return run
 
-    def drop(self, reply: Reply) -> None:
-        """The reply is gone: what has not started never will, read-only runs end, side effects go on."""
-        for run in sorted(reply.tools, key=lambda each: each.attempt):
-            if run.outcome or (run.attempt and run.side_effects):
+    def drop(self, reply: Reply, *, unheard: bool) -> None:
+        """The reply is gone: what has not started never will, side effects go on, and so do read-only runs, for whoever
+        asks for the same. unheard: history will not show what had ended, so that is kept, too."""
+        for run in reply.tools:
+            if run.attempt and run.side_effects:
                 continue
-            if run.attempt:
-                self.open.pop(run.attempt, None)
-                self.out.emit(c.Cancel(run.turn, run.attempt))
-            run.outcome = "dropped"
+            if run.running or (unheard and run.attempt and run.outcome == "ok"):
+                kept = self.kept[_asked(run)] = replace(run)
+                if run.running:
+                    self.open[run.attempt] = kept
+            run.outcome = run.outcome or "dropped"
+
+    def close(self) -> None:
+        """The call is over: read-only runs end, side effects go on."""
+        for attempt in sorted(key for key, run in self.open.items() if not run.side_effects):
+            self.out.emit(c.Cancel(self.open.pop(attempt).turn, attempt))
+
+    def usual_end(self, run: ToolRun, from_: int) -> int:
+        """When a run that may start from `from_` on (µs) will probably have ended; 0 where nothing is known."""
+        spec = self.spec(run.name)
+        rules = self.config.tool_rules
+        usual = rules.usual_ms(run.name, spec.usual_ms if spec else 0)
+        begins = from_ + rules.quiet * 1_000 if run.side_effects and not run.attempt else run.requested_at
+        return begins + usual * 1_000 if usual else 0
 
     def side_effect_begun(self, reply: Reply) -> bool:
         """A side effect of this reply was started: the turn can no longer be undone."""
         return any(run.side_effects and run.attempt for run in reply.tools)
+
+
+def _asked(run: ToolRun) -> str:
+    return f"{run.name}\n{run.arguments}"

@@ -25,8 +25,9 @@ class Marks:
         self.at.setdefault(stage, now)
 
 
-def waterfall(marks: Marks, first_sound: int, answer: int) -> c.Waterfall:
-    """The partition of [end of speech, answer]. first_sound: µs of the first agent sound, perhaps a filler's."""
+def waterfall(marks: Marks, first_sound: int, answer: int, saved: int = 0) -> c.Waterfall:
+    """The partition of [end of speech, answer]. first_sound: µs of the first agent sound, perhaps a filler's. saved:
+    µs by which a guess made the answer sooner."""
     stages: list[tuple[str, int]] = []
     last = marks.end_of_speech
     for stage in STAGES[:-1]:
@@ -40,4 +41,5 @@ def waterfall(marks: Marks, first_sound: int, answer: int) -> c.Waterfall:
         mouth_to_ear=first_sound - marks.end_of_speech,
         answer=answer - marks.end_of_speech,
         speculative=marks.speculated,
+        saved=saved,
     )

@@ -37,6 +37,7 @@ class Judge:
         self.keys: dict[str, str] = {}
         self.runs: dict[int, list[Asked]] = {}
         self.untold: list[Asked] = []
+        self.kept: dict[tuple[str, str], Asked] = {}
         self.reopened: dict[int, str] = {}
         self.early: set[str] = set()
         self.must_reopen: bool | None = None
@@ -60,6 +61,9 @@ class Judge:
             assert isinstance(item, c.TurnReopened) == self.must_reopen, f"9: reopening is wrong: {item}"
             self.must_reopen = None
         match item:
+            case c.Retrieve(ahead=True):
+                assert self.said is None, "5: knowledge is looked for ahead while a reply is made"
+                self.seen["looked ahead"] += 1
             case c.TurnEnded() | c.TurnReopened() | c.Retrieve() | c.Generate() | c.Speak() | c.Play():
                 self._making(item)
             case c.RunTool():
@@ -84,7 +88,7 @@ class Judge:
             case c.Cancel():
                 assert item.attempt in self.world.open, f"5: ended twice: {item}"
             case c.Finish():
-                left = [each for each in self.world.open.values() if not _outlives(each)]
+                left = [each for each in self.world.open.values() if not _outlives_the_call(each)]
                 assert not left, f"5, 7: still open at the end: {left}"
                 self.seen[f"finish {item.reason}"] += 1
             case _:
@@ -136,6 +140,12 @@ class Judge:
             asked.outcome, asked.result = "ok", '{"status":"ok"}'
         elif spec is None:
             asked.outcome = "failed"
+        kept = None if spec is None or asked.effects else self.kept.pop((name, arguments), None)
+        if kept is not None and kept.outcome in ("", "ok") and said.turn - kept.turn <= 1:
+            asked.attempt, asked.outcome, asked.result = kept.attempt, kept.outcome, kept.result
+            self.seen["a result of a reply that is gone"] += 1
+            if not kept.outcome:
+                self.runs[kept.attempt] = [asked]
         twin = next((a for a in said.asked[:-1] if (a.name, a.arguments) == (name, arguments) and a.attempt), None)
         if twin is not None and asked.effects:
             asked.attempt, asked.outcome, asked.result = twin.attempt, twin.outcome, twin.result
@@ -273,6 +283,10 @@ class Judge:
                 texts[-1] = f"{texts[-1]} {mark}".strip()
             if ended.outcome == "finished" or heard or kept:
                 self.history.append(Entry(texts=texts, asked=kept))
+        for each in said.asked:
+            went = not each.outcome or (ended.outcome == "discarded" and each.outcome == "ok")
+            if each.attempt and not each.effects and went:
+                self.kept[each.name, each.arguments] = each
         self._must_reopen(said, ended, effects)
         self.owing_since = -1
 
@@ -377,4 +391,10 @@ class Judge:
 
 
 def _outlives(command: c.Command) -> bool:
+    """Goes on when its reply ends."""
+    ahead = isinstance(command, c.Retrieve) and command.ahead
+    return ahead or isinstance(command, c.RunTool | c.RenewLease)
+
+
+def _outlives_the_call(command: c.Command) -> bool:
     return (isinstance(command, c.RunTool) and command.side_effects) or isinstance(command, c.RenewLease)

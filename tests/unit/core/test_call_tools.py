@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.core.playing import TOOLS, answered, call, heard, kinds
+from tests.unit.core.playing import LOOK, TOOLS, answered, call, heard, kinds
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
-from aivoice.core.config import CallConfig, Emergency, Endpointing, Lease, Speculation, Target
+from aivoice.core.config import CallConfig, Emergency, Endpointing, Lease, Speculation, Target, Tools
 from aivoice.core.prompt import Passage
 
 
@@ -133,6 +133,94 @@ class TestTools:
         toy.voice("no sorry, tuesday that's right")
         assert toy.said(c.TurnReopened)
         assert not toy.said(c.RunTool)
+
+    @pytest.mark.parametrize(
+        ("declared", "measured", "bridged_after"),
+        [(0, 0, 400), (200, 0, 400), (900, 0, 0), (200, 900, 0), (900, 200, 400)],
+    )
+    def test_a_tool_known_to_be_slow_is_bridged_at_once(self, declared: int, measured: int, bridged_after: int) -> None:
+        rules = Tools(measured=(("look", measured),) if measured else ())
+        toy = call(replace(TOOLS, tools=(replace(LOOK, usual_ms=declared),), tool_rules=rules))
+        toy.voice("when are you free on monday?")
+        toy.generate(tools=(("t1", "look", "{}"),))
+        asked = toy.now
+        toy.pass_time(1_000)
+        (filler,) = [at for at, each in toy.log if isinstance(each, c.Play) and each.cached == "filler"]
+        assert filler - asked == bridged_after
+
+    def test_the_quiet_before_a_side_effect_counts_as_its_time(self) -> None:
+        for usual, bridged in ((50, False), (150, True)):
+            toy = call(replace(TOOLS, tool_rules=Tools(measured=(("book", usual),))))
+            toy.voice("book it for monday, yes please")
+            made = toy.generate(tools=(("t1", "book", "{}"),))
+            assert ("Play" in kinds(made)) == bridged
+
+    def test_a_lookup_begun_by_a_guess_that_is_almost_done_needs_no_bridge(self) -> None:
+        config = replace(TOOLS, speculation=Speculation(), tool_rules=Tools(measured=(("look", 700),)))
+        toy = call(config)
+        toy.voice("I would like to know when you are free on monday", final=False)
+        toy.generate(tools=(("t1", "look", "{}"),))
+        toy.pass_time(500)
+        made = toy.feed(e.Heard("final", "I would like to know when you are free on monday.", 0, toy.position))
+        made += toy.pass_time(50)
+        assert toy.said(c.TurnEnded) and "Play" not in kinds(made)
+
+    def test_a_lookup_goes_on_while_the_caller_talks_and_is_not_made_again(self) -> None:
+        toy = call(TOOLS)
+        toy.voice("when are you free on monday?")
+        toy.generate("Let me have a look at that for you. ", tools=(("t1", "look", '{"day":"monday"}'),))
+        toy.synthesise()
+        toy.pass_time(600)
+        run = toy.of(c.RunTool)[0]
+        toy.voice("in the morning please")
+        assert toy.said(c.TurnEnded)[-1].turn == 2 and run.attempt in toy.open
+        toy.generate(tools=(("t2", "look", '{"day":"monday"}'),))
+        toy.open.pop(run.attempt)
+        toy.feed(e.ToolEnded(run.turn, run.attempt, "ok", '{"free":["9:00"]}'))
+        assert len(toy.said(c.RunTool)) == 1
+        told = toy.of(c.Generate)[-1].request.messages
+        assert (told[-1].tool_call_id, told[-1].text) == ("t2", '{"free":["9:00"]}')
+
+    def test_what_a_guess_has_looked_up_is_kept_for_the_turn(self) -> None:
+        toy = call(replace(TOOLS, speculation=Speculation()))
+        toy.voice("when are you free on monday?", final=False)
+        toy.generate(tools=(("t1", "look", "{}"),))
+        run = toy.of(c.RunTool)[0]
+        toy.open.pop(run.attempt)
+        toy.feed(e.ToolEnded(run.turn, run.attempt, "ok", '{"free":["9:00"]}'))
+        toy.feed(e.Heard("final", "when are you free on monday, please?", 0, toy.position))
+        toy.generate(tools=(("t2", "look", "{}"),))
+        assert len(toy.said(c.RunTool)) == 1
+        assert toy.of(c.Generate)[-1].request.messages[-1].text == '{"free":["9:00"]}'
+
+    def test_a_lookup_that_failed_or_is_old_is_made_again(self) -> None:
+        for outcome, turns in (("failed", 1), ("ok", 2)):
+            toy = call(TOOLS)
+            toy.voice("when are you free on monday?")
+            toy.generate("Let me have a look at that for you. ", tools=(("t1", "look", "{}"),))
+            toy.synthesise()
+            toy.pass_time(600)
+            run = toy.of(c.RunTool)[0]
+            for number in range(turns):
+                toy.voice(f"or rather tell me about plan {number + 30} please.")
+                toy.open.pop(run.attempt, None)
+                toy.feed(e.ToolEnded(run.turn, run.attempt, outcome, "{}"))
+                if number + 1 < turns:
+                    toy.generate("It is good. ")
+                    toy.synthesise()
+                    toy.pass_time(3_000)
+            toy.generate(tools=(("t2", "look", "{}"),))
+            assert len(toy.said(c.RunTool)) == 2
+
+    def test_hanging_up_ends_a_lookup_that_nobody_waits_for(self) -> None:
+        toy = call(TOOLS)
+        toy.voice("when are you free on monday?")
+        toy.generate("Let me have a look at that for you. ", tools=(("t1", "look", "{}"),))
+        toy.synthesise()
+        toy.pass_time(600)
+        toy.voice("in the morning please")
+        toy.feed(e.HungUp("caller_hung_up"))
+        assert not toy.of(c.RunTool)
 
     def test_an_unknown_tool_fails_at_once(self) -> None:
         toy = call(TOOLS)

@@ -222,7 +222,7 @@ class TestSpeculation:
         assert len(toy.said(c.Generate)) == 1
 
     def test_guesses_while_the_caller_speaks_leave_one_for_the_end(self) -> None:
-        toy = call(CallConfig(speculation=Speculation(eager_interims=True, limit=3)))
+        toy = call(CallConfig(speculation=Speculation(most="interim", limit=3)))
         toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
         for text in ("what are", "what are your", "what are your opening", "what are your opening hours"):
             toy.pass_time(100)
@@ -233,7 +233,7 @@ class TestSpeculation:
         assert len(toy.said(c.Generate)) == 3
 
     def test_spelling_ends_a_guess_with_company(self) -> None:
-        toy = call(CallConfig(speculation=Speculation(eager_interims=True)))
+        toy = call(CallConfig(speculation=Speculation(most="interim")))
         toy.feed(e.SpeechStarted(toy.position, toy.now * 1_000))
         toy.feed(e.Heard("interim", "my number is five five five one", 0, toy.position))
         assert toy.of(c.Generate)
