@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks import embedded_calls, embedded_turns, media, peers, platform_figures, sweep
+from benchmarks.faults import matrix
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[[list[str]], int]] = {
@@ -21,6 +22,7 @@ PARTS: dict[str, Callable[[list[str]], int]] = {
     "embedded": embedded_calls.main,
     "turns": embedded_turns.main,
     "platform": platform_figures.main,
+    "faults": matrix.main,
     "sweep": sweep.main,
     "peers": peers.main,
 }

@@ -40,14 +40,15 @@ class Heard:
 
 
 class BookingCaller:
-    """`run` while the call is; `observe` is a session observer; `sounded` an event set at the agent's first sound after
-    the latest utterance began."""
+    """`run` while the call is; `observe` is a session observer. sounded: the agent has been heard since the latest
+    utterance began. answering: the agent has been heard after an utterance."""
 
     def __init__(self, line: Line, truth: Truth) -> None:
         self._line, self._truth = line, truth
         line.agent_heard = self._agent
         self.heard = Heard()
         self.sounded = asyncio.Event()
+        self.answering = asyncio.Event()
         self._sounding = False
         self._changed_at = 0.0
         self._pending: set[int] = set()
@@ -82,6 +83,8 @@ class BookingCaller:
                 elif self._pending:
                     self._gap = max(self._gap, now - self._changed_at)
             self.sounded.set()
+            if self._said_until:
+                self.answering.set()
         self._sounding, self._changed_at = sounding, now
 
     # ------------------------------------------------------------ what is done

@@ -250,21 +250,25 @@ def _looked_at(work: asyncio.Task[list[LlmDelta]]) -> None:
 def checked(delta: LlmDelta, request: GenerationRequest) -> LlmDelta:
     """The delta, or ProviderError ``malformed``: control characters, a tool nobody offered, arguments that are no
     JSON object, negative usage. What is nonsense here would be spoken, or booked."""
-    match delta:
-        case TextDelta(text):
-            fine = not _UNSPEAKABLE.search(text)
-        case ToolCallDelta(call_id, name, arguments):
-            fine = (
-                call_id != ""
-                and (name in _BUILT_IN or any(tool.name == name for tool in request.tools))
-                and _is_object(arguments)
-            )
-        case UsageDelta(prompt, completion, cached):
-            fine = min(prompt, completion, cached) >= 0
+    try:
+        fine = _is_fine(delta, request)
+    except (TypeError, AttributeError):  # a number where a text belongs
+        fine = False
     if not fine:
-        what = {TextDelta: "unspeakable text", ToolCallDelta: "a tool call", UsageDelta: "usage"}[type(delta)]
+        what = {TextDelta: "unspeakable text", ToolCallDelta: "a tool call", UsageDelta: "usage"}.get(type(delta), "")
         raise ProviderError(f"a language model gave nonsense: {what}", code="malformed", stage="llm")
     return delta
+
+
+def _is_fine(delta: LlmDelta, request: GenerationRequest) -> bool:
+    match delta:
+        case TextDelta(text):
+            return not _UNSPEAKABLE.search(text)
+        case ToolCallDelta(call_id, name, arguments):
+            offered = name in _BUILT_IN or any(tool.name == name for tool in request.tools)
+            return call_id != "" and offered and _is_object(arguments)
+        case UsageDelta(prompt, completion, cached):
+            return min(prompt, completion, cached) >= 0
 
 
 _BUILT_IN = frozenset({TRANSFER, END_CALL})

@@ -218,3 +218,20 @@ def test_chains_of_two_tenants_know_of_a_provider_what_either_found_out() -> Non
         return len(bad.asked)
 
     assert run_virtual(scenario()) == 3
+
+
+# ---------------------------------------------------------------- nonsense
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [TextDelta(7), TextDelta(None), ToolCallDelta("1", "book", None), UsageDelta("many", 1)],  # type: ignore[arg-type]
+    ids=["number", "none", "no arguments", "no count"],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_what_has_the_wrong_type_is_a_failed_attempt(nonsense: LlmDelta, after: bool) -> None:
+    deltas = (TextDelta("Yes, we are"), nonsense) if after else (nonsense,)
+    other = FakeLlm(lambda _: Said(TEXT), LlmBehaviour(first=Constant(50)))
+    request = GenerationRequest("", (TOOL,), REQUEST.messages)
+    heard, _ = timed(lambda: ask(LlmCascade([Model("broken", *deltas), other]), request))
+    assert " ".join(text_of(heard).split()) == TEXT

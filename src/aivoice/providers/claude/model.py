@@ -147,10 +147,10 @@ class Claude:
                     block = event.content_block
                     reading.tools[event.index] = (str(block.id), str(block.name), [])
                 case "content_block_delta" if event.delta.type == "text_delta":
-                    text = joiner.push(event.delta.text)
+                    text = joiner.push(_string(event.delta.text))
                     return [TextDelta(text)] if text else []
                 case "content_block_delta" if event.delta.type == "input_json_delta":
-                    reading.tools[event.index][2].append(event.delta.partial_json)
+                    reading.tools[event.index][2].append(_string(event.delta.partial_json))
                 case "content_block_stop" if event.index in reading.tools:
                     return [self._call(*reading.tools.pop(event.index))]
                 case "message_delta":
@@ -217,6 +217,13 @@ _STATUS = {
 def _error_type(body: Any) -> str:
     found: Any = body.get("error") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     return str(found.get("type", "")) if isinstance(found, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+
+
+def _string(value: object) -> str:
+    """The package does not check what it hands on. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 class _Closing:

@@ -19,7 +19,7 @@ from aiohttp import web
 from aivoice.core.prompt import GenerationRequest, Message, ToolCall, ToolSpec
 from aivoice.providers.ports import TextDelta, ToolCallDelta
 from aivoice.testing.standins.prompts import Answer, own_system, with_begun, with_data
-from aivoice.testing.standins.server import Health, StandIn, cut, refusal
+from aivoice.testing.standins.server import Health, StandIn, refusal, worsen
 
 _CHARACTERS = 4
 """Of a token, about."""
@@ -131,11 +131,8 @@ class AnthropicStandIn(StandIn):
             if event["type"] == "content_block_delta":
                 written += 1
                 self.charged += 1
-                if written == 3 and health == "dies_midway":
-                    await asyncio.Event().wait()
-                if written == 3 and health == "disconnects":
-                    cut(request)
-                    await asyncio.Event().wait()
+                if written >= 3 or self.health != health:
+                    await worsen(self.health, request)
                 await asyncio.sleep(self._pace.gap_s)
         stop = {"stop_reason": "end_turn", "stop_sequence": None}
         await _send(response, {"type": "message_delta", "delta": stop, "usage": {"output_tokens": written + 1}})

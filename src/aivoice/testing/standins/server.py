@@ -27,8 +27,8 @@ Health = Literal[
     "malformed",
     "disconnects",
 ]
-"""How the service does. Each holds for requests (or streams) that begin while it is set; ``refused`` also ends those
-that are open.
+"""How the service does. Each holds for requests (or streams) that begin while it is set. Streams that are open already
+end with ``refused`` and ``disconnects`` and fall silent with ``silent`` and ``dies_midway``.
 
 refused: no connection. unauthorized, rate_limited, broken: HTTP 401, 429, 500. slow: the first output comes after
 `slow_s`. silent: the request is accepted, then nothing comes. dies_midway: some useful output, then nothing more, the
@@ -132,3 +132,11 @@ def cut(request: web.Request) -> None:
     """End the connection without a goodbye."""
     if request.transport is not None:
         request.transport.abort()
+
+
+async def worsen(health: Health, request: web.Request) -> None:
+    """What a stream that has given useful output does in this health; returns where it goes on. Ends with the stream."""
+    if health == "disconnects":
+        cut(request)
+    if health in ("disconnects", "dies_midway", "silent"):
+        await asyncio.Event().wait()

@@ -1,0 +1,129 @@
+"""What the matrix breaks: each service behind its stand-in, on names of its own so that DNS can fail, too."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import aiohttp
+
+from aivoice.testing.standins.anthropic import AnthropicStandIn
+from aivoice.testing.standins.server import Health, StandIn
+from aivoice.testing.truth import Truth
+from benchmarks.faults import booking
+
+Stage = Literal["stt", "llm", "tts"]
+Fault = Literal[
+    "refused",
+    "unauthorized",
+    "rate_limited",
+    "broken",
+    "slow",
+    "silent",
+    "dies_midway",
+    "malformed",
+    "disconnects",
+    "dns_gone",
+]
+FAULTS: tuple[Fault, ...] = (
+    "refused",
+    "unauthorized",
+    "rate_limited",
+    "broken",
+    "slow",
+    "silent",
+    "dies_midway",
+    "malformed",
+    "disconnects",
+    "dns_gone",
+)
+SLOW_S = 8.0
+
+
+class Names:
+    """The name service of one event loop: ``<service>.standin`` is this machine until it is `gone`.
+
+    Every library here resolves through `loop.getaddrinfo`; other names go on to the system's.
+    """
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        loop = asyncio.get_running_loop()
+        self._system = loop.getaddrinfo
+        loop.getaddrinfo = self._lookup  # type: ignore[method-assign]
+
+    async def _lookup(self, host: Any, port: Any, **rest: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if isinstance(name, str) and name.endswith(".standin"):
+            if name.removesuffix(".standin") in self.gone:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            host = "127.0.0.1"
+        return await self._system(host, port, **rest)
+
+
+@dataclass(slots=True)
+class Running:
+    """One service of one call. provider: the adapter in front of the stand-in."""
+
+    name: str
+    host: str
+    standin: StandIn
+    provider: Any
+    close: Callable[[], Any] | None = None
+
+    async def fail(self, fault: Fault, names: Names) -> None:
+        """From now on."""
+        if fault == "dns_gone":
+            names.gone.add(self.host)
+            await self.standin.become("refused")  # what was connected is cut, what is not finds no name
+        else:
+            await self.standin.become(fault)
+
+    async def aclose(self) -> None:
+        if self.close is not None:
+            await self.close()
+        await self.standin.__aexit__(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the services of one call share."""
+
+    host: str
+    truth: Truth
+    http: aiohttp.ClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """start: the stand-in and its adapter. heard: fault kinds that mean nothing for it."""
+
+    name: str
+    stage: Stage
+    start: Callable[[World, str], Any]
+    without: tuple[Fault, ...] = field(default=())
+
+
+async def _serve(standin: StandIn, host: str) -> str:
+    """The stand-in's address by its name."""
+    standin.slow_s = SLOW_S
+    await standin.__aenter__()
+    return f"{host}.standin:{standin.port}"
+
+
+async def _claude(world: World, host: str) -> Running:
+    from aivoice.providers.claude import Claude
+
+    standin = AnthropicStandIn(booking.answer)
+    claude = Claude(key="sk-ant-standin", url=f"http://{await _serve(standin, host)}")
+    return Running("claude", host, standin, claude, claude.aclose)
+
+
+SERVICES: dict[str, Service] = {"claude": Service("claude", "llm", _claude)}
+
+
+def healths() -> tuple[Health, ...]:
+    return tuple(fault for fault in FAULTS if fault != "dns_gone")
