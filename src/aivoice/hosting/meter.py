@@ -13,7 +13,8 @@ _STAGES = ("stt", "llm", "tts")
 
 
 class UsageMeter:
-    """`engine.ports.Observer`. Tokens of replies that were thrown away unheard are counted apart, as wasted.
+    """`engine.ports.Observer`. Tokens of replies that were thrown away unheard are counted apart, as wasted; so are
+    those of a provider that was asked beside a sooner one. Input from a cache is `LLM_CACHED` either way.
 
     Not seen here: tokens of a request that was cancelled before its provider told of any.
     """
@@ -24,7 +25,7 @@ class UsageMeter:
         self._first: dict[str, str] = {}
         self._counted: Counter[tuple[str, str]] = Counter()
         self._generations: dict[int, list[int]] = {}  # turn → requests whose reply is still open
-        self._tokens: dict[int, tuple[str, e.Usage]] = {}
+        self._tokens: dict[tuple[int, str], e.Usage] = {}
         self._wasted: set[int] = set()
         self._up_at_us = 0
 
@@ -41,7 +42,7 @@ class UsageMeter:
             case c.Generate():
                 self._generations.setdefault(item.turn, []).append(item.attempt)
             case e.Usage():
-                self._tokens[item.attempt] = (self._provider["llm"], item)
+                self._tokens[item.attempt, item.provider or self._provider["llm"]] = item
             case c.ReplyEnded():
                 made = self._generations.pop(item.turn, [])
                 if item.outcome == "discarded":
@@ -56,8 +57,8 @@ class UsageMeter:
     def events(self) -> tuple[UsageEvent, ...]:
         """One for each type and provider. The same again for the same call: recording them twice counts once."""
         counted = Counter(self._counted)
-        for attempt, (provider, usage) in self._tokens.items():
-            wasted = attempt in self._wasted
+        for (attempt, provider), usage in self._tokens.items():
+            wasted = usage.wasted or attempt in self._wasted
             prompt = usage.prompt_tokens - usage.cached_tokens
             counted[p.LLM_WASTED_PROMPT if wasted else p.LLM_PROMPT, provider] += max(prompt, 0)
             counted[p.LLM_CACHED, provider] += usage.cached_tokens

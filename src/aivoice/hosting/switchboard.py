@@ -25,6 +25,7 @@ from aivoice.engine.ports import Observer
 from aivoice.errors import VoiceError
 from aivoice.hosting.after_call import Ended, write_down
 from aivoice.hosting.calls import Calls, HostedCall, Taken
+from aivoice.hosting.learned import Learned
 from aivoice.hosting.meter import UsageMeter
 from aivoice.hosting.sealed_files import SealedFiles
 from aivoice.hosting.tenant_house import TenantContext
@@ -144,6 +145,7 @@ class Switchboard(Calls):
         self._lines: dict[str, _Line] = {}
         self._after: set[asyncio.Task[None]] = set()
         self._shown: dict[str, BusinessInfo] = {}
+        self._learned = Learned()
 
     async def __aexit__(self, *error: object) -> None:
         await super().__aexit__(*error)
@@ -303,6 +305,7 @@ class Switchboard(Calls):
     def _take(self, call_id: str, business: BusinessInfo, hub: CallHub) -> Taken:
         line = self._lines[call_id]
         hosted = line.context.for_call(line.decision, line.memory)
+        hosted = replace(hosted, config=self._learned.for_call(line.found.tenant_id, hosted.config))
         meter = UsageMeter(call_id)
         files = self._files(call_id, line, hosted.config)
         look = self._facts.begin(call_id, open_now=self._is_open(line.context))
@@ -315,7 +318,7 @@ class Switchboard(Calls):
             self._finish(call_id, line, meter, hub, reason)
 
         through = _Through()
-        observers = (meter, look, _until_finish(line.credit))
+        observers = (meter, look, _until_finish(line.credit), self._learned.observer(line.found.tenant_id))
         if line.decision.action == "transfer":
             observers = (*observers, through)
         return Taken(

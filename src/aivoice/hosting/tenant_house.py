@@ -151,6 +151,8 @@ class TenantHouse:
             tts.chain.providers, texts, say, voice=business.voice, release=__version__, cache=self._cache
         )
         config = replace(business.call_config(), retrieval=True, tts_streams_text=tts.streams_text, clips=texts)
+        guesses = replace(config.speculation, most=settings.speculation.most, waste=settings.speculation.waste)
+        config = replace(config, speculation=guesses)
         hosted = Hosted(
             id=tenant_id,
             business=business,

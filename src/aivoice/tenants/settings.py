@@ -94,6 +94,16 @@ class Choice(_Strict):
     ] = {}
 
 
+class Guesses(_Strict):
+    """How early replies are begun before it is sure what the caller says. most: the least certain guess that may be
+    made (off; eager: the recogniser says that the turn has ended; settled: its words come after the end of speech;
+    interim: the caller still speaks). waste: share of the language model's tokens that guesses may throw away. A kind
+    that proves not to save enough is left out either way."""
+
+    most: Literal["off", "eager", "settled", "interim"] = "settled"
+    waste: Annotated[float, Field(ge=0, le=1)] = 0.3
+
+
 class Settings(_Strict):
     """region: country of numbers written without one. recording: whether calls are recorded. jurisdiction: where the
     business is (a country, or a US state as ``US-CA``), for the notices that callers must hear. ai_disclosure,
@@ -110,6 +120,7 @@ class Settings(_Strict):
     keep: Keep = Keep()
     messages: Messages = Messages()
     providers: Choice = Choice()
+    speculation: Guesses = Guesses()
     redact: tuple[Literal["card", "cvv", "ssn"], ...] = ("card", "cvv", "ssn")
 
 

@@ -50,6 +50,7 @@ def build_trace(reducer: CallReducer, *, call_id: str, business: str = "") -> Tr
         interruptions=sum(isinstance(entry, AgentEntry) and entry.status == "interrupted" for entry in entries),
         usage=_total(turn.usage for turn in turns),
         latency=latency([turn.waterfall for turn in turns if turn.waterfall is not None]),
+        guesses=reducer.guesses,
     )
 
 

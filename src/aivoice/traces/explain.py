@@ -82,12 +82,23 @@ def note(item: c.Note) -> str:
     return f"{known} ({item.detail})." if item.detail else f"{known}."
 
 
+def speculated(item: c.Speculated) -> str:
+    total = item.call.total()
+    if not total.guesses:
+        return "No reply was begun before the caller's turn was decided."
+    return (
+        f"Of {total.guesses:,.0f} replies begun before the caller's turn was decided {total.hits:,.0f} were used: "
+        f"answers came {total.saved_ms:,.0f} ms sooner in all; {100 * item.call.waste():.0f} % of the language "
+        "model's tokens were thrown away."
+    )
+
+
 def provider(item: e.ProviderAttempt) -> str | None:
     """None for the attempts that went as hoped: they are listed, not explained."""
     what = f"{item.provider} ({_STAGE_NAMES[item.stage]})"
     code = f": {item.code}" if item.code else ""
     match item.state:
-        case "started" | "useful":
+        case "started" | "useful" | "lost":
             return None
         case "failed":
             return f"{what} failed{code}."

@@ -88,7 +88,8 @@ class WaterfallEntry:
     """Where turn `turn`'s milliseconds went, rounded so that the stages add up to `total_ms` exactly.
 
     first_sound_ms: end of speech → first agent sound (perhaps a filler). answer_ms: → first sound of the answer.
-    total_ms: what the stages partition (the time to the answer).
+    total_ms: what the stages partition (the time to the answer). saved_ms: how much later the answer would have begun,
+    had it not been made on a guess.
     """
 
     id: str
@@ -99,6 +100,7 @@ class WaterfallEntry:
     first_sound_ms: float
     answer_ms: float
     speculative: bool
+    saved_ms: float = 0.0
     kind: Literal["waterfall"] = "waterfall"
 
 
@@ -129,6 +131,21 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Replies begun before the turn was decided. used: the guess was right. tokens: all that the language model was
+    asked for in the call, by `core.speculation`'s count, wasted_tokens: those of wrong guesses, wasted_share: of them
+    all, 0…1. saved_ms: how much sooner answers were heard, in all. most: the least certain kind in use at the end."""
+
+    made: int = 0
+    used: int = 0
+    tokens: int = 0
+    wasted_tokens: int = 0
+    wasted_share: float = 0.0
+    saved_ms: float = 0.0
+    most: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +193,4 @@ class Trace:
     interruptions: int
     usage: Usage = field(default_factory=Usage)
     latency: Latency = Latency(0, None, None, None, None, None, None)
+    guesses: Guesses = Guesses()

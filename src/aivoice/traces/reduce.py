@@ -14,7 +14,7 @@ from aivoice.traces import explain
 from aivoice.traces.agent_side import AgentSide
 from aivoice.traces.caller_side import CallerSide
 from aivoice.traces.ledger import Ledger
-from aivoice.traces.model import Entry, ProviderRecord, State, ToolEntry, Usage, WaterfallEntry
+from aivoice.traces.model import Entry, Guesses, ProviderRecord, State, ToolEntry, Usage, WaterfallEntry
 
 Item = e.Event | c.Command
 
@@ -36,6 +36,7 @@ class CallReducer:
         self.providers: list[ProviderRecord] = []
         self.usage: dict[int, Usage] = {}
         self.passages: dict[int, tuple[str, ...]] = {}
+        self.guesses = Guesses()
         self.started = ""
         self.zone = ""
         self.end_reason = ""
@@ -84,7 +85,7 @@ class CallReducer:
             case e.HearingFailed():
                 text = f"Speech recognition is lost ({item.code})."
                 self._ledger.note("hearing_failed", text, None, level="error")
-            case c.TurnEnded() | c.TurnReopened() | c.ReplyEnded() | c.Waterfall() | c.Note():
+            case c.TurnEnded() | c.TurnReopened() | c.ReplyEnded() | c.Waterfall() | c.Speculated() | c.Note():
                 self._decide(item)
             case c.Speak() | c.Play() | e.ClipAudio() | e.PlayoutFinished():
                 self._agent.apply(item)
@@ -150,7 +151,7 @@ class CallReducer:
                 self._transferring = False
                 self._ledger.note("transfer", "The transfer failed.", turn, level="warning")
 
-    def _decide(self, item: c.TurnEnded | c.TurnReopened | c.ReplyEnded | c.Waterfall | c.Note) -> None:
+    def _decide(self, item: c.TurnEnded | c.TurnReopened | c.ReplyEnded | c.Waterfall | c.Speculated | c.Note) -> None:
         note = self._ledger.note
         match item:
             case c.TurnEnded():
@@ -170,6 +171,8 @@ class CallReducer:
                     note(f"reply_{item.outcome}", text, item.turn, shown=False)
             case c.Waterfall():
                 self._waterfall(item)
+            case c.Speculated():
+                self._speculated(item)
             case c.Note():
                 self._note(item)
 
@@ -207,6 +210,7 @@ class CallReducer:
                 first_sound_ms=first,
                 answer_ms=answer,
                 speculative=item.speculative,
+                saved_ms=(item.saved + 50) // 100 / 10,
             )
         )
 
@@ -255,6 +259,19 @@ class CallReducer:
             case e.PassagesFound():
                 if item.passages:
                     self.passages[item.turn] = tuple(dict.fromkeys(p.source for p in item.passages))
+
+    def _speculated(self, item: c.Speculated) -> None:
+        total, tokens = item.call.total(), round(item.call.tokens)
+        self.guesses = Guesses(
+            made=round(total.guesses),
+            used=round(total.hits),
+            tokens=tokens,
+            wasted_tokens=round(total.wasted),
+            wasted_share=round(item.call.waste(), 4),
+            saved_ms=round(total.saved_ms, 1),
+            most=item.most,
+        )
+        self._ledger.note("speculated", explain.speculated(item), None, shown=False)
 
     def _provider(self, item: e.ProviderAttempt) -> None:
         self.providers.append(

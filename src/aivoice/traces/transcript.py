@@ -41,6 +41,12 @@ def render_transcript(trace: Trace) -> str:
             f"- End of speech to first sound: {_ms(trace.latency.first_sound_p50)} (median of {trace.latency.turns}), "
             f"to the answer: {_ms(trace.latency.answer_p50)}"
         )
+    if trace.guesses.made:
+        lines.append(
+            f"- Begun before the turn was decided: {trace.guesses.used} of {trace.guesses.made} replies were used, "
+            f"{_ms(trace.guesses.saved_ms)} saved, {100 * trace.guesses.wasted_share:.0f} % of the model's tokens "
+            "thrown away"
+        )
     if trace.interruptions:
         lines.append(f"- Interruptions: {trace.interruptions}")
     lines.append("")

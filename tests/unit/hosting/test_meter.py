@@ -41,3 +41,17 @@ def test_tokens_of_guesses_that_were_thrown_away_are_counted_apart() -> None:
         ("tool.calls", "book"): 1,
     }
     assert meter.events() == meter.events()
+
+
+def test_who_was_asked_beside_another_is_paid_and_counted_as_wasted() -> None:
+    meter = UsageMeter("c1")
+    meter(1, e.ProviderAttempt("llm", "second", "useful"))
+    meter(2, e.Usage(1, 2, 100, 10, 0))
+    meter(3, e.Usage(1, 2, 100, 0, 90, provider="first", wasted=True))
+    used = {(event.type, event.provider): event.quantity for event in meter.events()}
+    assert used == {
+        ("llm.prompt_tokens", "second"): 100,
+        ("llm.completion_tokens", "second"): 10,
+        ("llm.wasted_prompt_tokens", "first"): 10,
+        ("llm.cached_tokens", "first"): 90,
+    }
