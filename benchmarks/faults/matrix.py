@@ -84,7 +84,7 @@ def cases(services: Sequence[str]) -> list[Case]:
 
 async def run_case(case: Case, http: aiohttp.ClientSession, names: Names, number: int) -> Outcome:
     """One call from greeting to goodbye, at most `CALL_S`."""
-    truth, line = Truth(), Line(frames=True, media_delay_s=0.1)
+    truth, line = Truth(), Line(frames=True, media_delay_s=0.1, stamped=True)
     caller, desk = BookingCaller(line, truth), booking.Desk()
     outcome = Outcome(case, caller.heard)
     running: list[Running] = []

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import aiohttp
 
 from aivoice.testing.standins.anthropic import AnthropicStandIn
+from aivoice.testing.standins.deepgram import DeepgramStandIn
 from aivoice.testing.standins.server import Health, StandIn
 from aivoice.testing.truth import Truth
 from benchmarks.faults import booking
@@ -122,7 +123,30 @@ async def _claude(world: World, host: str) -> Running:
     return Running("claude", host, standin, claude, claude.aclose)
 
 
-SERVICES: dict[str, Service] = {"claude": Service("claude", "llm", _claude)}
+async def _deepgram(world: World, host: str) -> Running:
+    from aivoice.providers.deepgram import DeepgramNova
+
+    standin = DeepgramStandIn(lambda tag: world.truth)
+    url = f"ws://{await _serve(standin, host)}"
+    return Running("deepgram", host, standin, DeepgramNova(world.http, key="dg-standin", url=url))
+
+
+async def _flux(world: World, host: str) -> Running:
+    from aivoice.providers.deepgram import DeepgramFlux
+
+    standin = DeepgramStandIn(lambda tag: world.truth)
+    url = f"ws://{await _serve(standin, host)}"
+    return Running("deepgram-flux", host, standin, DeepgramFlux(world.http, key="dg-standin", url=url))
+
+
+SERVICES: dict[str, Service] = {
+    service.name: service
+    for service in (
+        Service("deepgram", "stt", _deepgram),
+        Service("deepgram-flux", "stt", _flux),
+        Service("claude", "llm", _claude),
+    )
+}
 
 
 def healths() -> tuple[Health, ...]:

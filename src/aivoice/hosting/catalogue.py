@@ -58,7 +58,37 @@ def _claude(given: Given) -> object:
     )
 
 
+def _deepgram(given: Given) -> object:
+    from aivoice.providers.deepgram import DeepgramNova, NovaOptions
+    from aivoice.providers.deepgram.wire import HOST
+
+    return DeepgramNova(
+        given.http,
+        key=given.key,
+        name=given.name,
+        model=given.entry.model or "nova-3",
+        url=given.url(HOST),
+        options=given.options(NovaOptions),
+    )
+
+
+def _flux(given: Given) -> object:
+    from aivoice.providers.deepgram import DeepgramFlux, FluxOptions
+    from aivoice.providers.deepgram.wire import HOST
+
+    return DeepgramFlux(
+        given.http,
+        key=given.key,
+        name=given.name,
+        model=given.entry.model or "flux-general-en",
+        url=given.url(HOST),
+        options=given.options(FluxOptions),
+    )
+
+
 KINDS: Mapping[str, Kind] = {
+    "deepgram": Kind("stt", _deepgram),
+    "deepgram-flux": Kind("stt", _flux),
     "claude": Kind("llm", _claude),
 }
 

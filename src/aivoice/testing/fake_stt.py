@@ -210,6 +210,16 @@ class FakeSttStream:
         first = words[0].start if words else start
         self._out.put(Transcript("final", " ".join(texts), first, segment.end, 0.95))
 
+    def spoken_until(self) -> int:
+        """End of the last word that was pushed since the last final; where there is none, of the audio."""
+        words = self._truth.between(self._from(), self._pushed)
+        return min(words[-1].end, self._pushed) if words else self._pushed
+
+    def word_from(self, position: int) -> bool:
+        """Whether a word that begins at `position` or later has been pushed."""
+        word = self._truth.first_after(max(position, self._from()))
+        return word is not None and word.start < self._pushed
+
     def fail(self, error: ProviderError) -> None:
         """The connection broke: the iterator raises `error`."""
         self._stop_timers()

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from aivoice.audio.frames import FRAME_SAMPLES, SAMPLE_RATE, SILENCE, AudioChunk
-from aivoice.testing.sound import voice_pcm
+from aivoice.testing.sound import stamped, voice_pcm
 from aivoice.transports.ports import MediaSink
 
 _ONSET = 3 * FRAME_SAMPLES
@@ -25,12 +25,14 @@ _IDLE = SAMPLE_RATE // 2
 class Line:
     """One leg. `sound` adds voice at positions; `agent_heard` is told (sounding, samples) of the agent's audio.
 
-    No tasks: one timer. Positions: samples since media came up; `position` is now.
+    stamped: frames carry their position (`testing.sound.stamped`) for stand-ins. No tasks: one timer. Positions:
+    samples since media came up; `position` is now.
     """
 
-    def __init__(self, *, frames: bool = False, media_delay_s: float = 0.0) -> None:
+    def __init__(self, *, frames: bool = False, media_delay_s: float = 0.0, stamped: bool = False) -> None:
         self.carries_spans = not frames
         self._media_delay_s = media_delay_s
+        self._stamped = stamped
         self._sink: MediaSink | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._up_at = 0.0
@@ -194,6 +196,7 @@ class Line:
             pcm = None
             if not self.carries_spans:
                 pcm = voice_pcm(start, end - start) if voiced else SILENCE
+                pcm = stamped(pcm, start) if self._stamped else pcm
             sink.on_audio(AudioChunk(start, end - start, pcm, voiced if pcm is None else None))
         if len(self._starts) > 8:
             self._forget()

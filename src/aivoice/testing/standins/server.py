@@ -105,7 +105,7 @@ class StandIn:
     async def _start(self) -> None:
         app = web.Application(client_max_size=64 * 2**20)
         app.add_routes(self.routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0, handler_cancellation=True)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05, handler_cancellation=True)
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await self._site.start()
@@ -135,7 +135,7 @@ def cut(request: web.Request) -> None:
 
 
 async def worsen(health: Health, request: web.Request) -> None:
-    """What a stream that has given useful output does in this health; returns where it goes on. Ends with the stream."""
+    """What a stream that has given useful output does in this health; returns where it goes on."""
     if health == "disconnects":
         cut(request)
     if health in ("disconnects", "dies_midway", "silent"):
