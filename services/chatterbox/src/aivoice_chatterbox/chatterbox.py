@@ -35,8 +35,8 @@ class _Utterance:
 class ChatterboxModel:
     """weights: a folder with Turbo's files ("": the package downloads them once, to where HF_HOME says).
 
-    streaming: audio inside a piece as its tokens come (`stretches`); else each piece whole, by the package's `generate`.
-    Either way a step ends within one token (about 10 ms) of `stop`, unless the vocoder is at work.
+    streaming: audio inside a piece as its tokens come (`stretches`); else each piece whole, by the package's
+    `generate`.    Either way a step ends within one token (about 10 ms) of `stop`, unless the vocoder is at work.
     """
 
     name = "chatterbox-turbo"
@@ -98,10 +98,12 @@ class ChatterboxModel:
         try:
             if not self._streaming:
                 return Stretch(self._whole(utterance), last=True)
-            if utterance.stretches is None:
+            going = utterance.stretches
+            if going is None:
                 streamed = importlib.import_module("aivoice_chatterbox.stretches").stretches
-                utterance.stretches = streamed(self._tts, utterance.text, utterance.conditionals, self._temperature)
-            wav, last = next(utterance.stretches)
+                going = streamed(self._tts, utterance.text, utterance.conditionals, self._temperature)
+                utterance.stretches = going
+            wav, last = next(going)
             return Stretch(pcm_of(wav), last=last)
         except StoppedError:
             return Stretch(b"", last=True)
