@@ -268,10 +268,11 @@ def test_a_call_over_our_server_is_refused_at_once_when_it_is_full(tmp_path: Pat
             async with contextlib.AsyncExitStack() as stack:
                 for _ in range(2):
                     stream = await voice.open()
-                    stack.push_async_callback(stream.aclose)
                     stream.push(TEXT * 4)
                     stream.finish()
-                    await anext(aiter(stream))
+                    events = aiter(stream)
+                    stack.push_async_callback(events.aclose)  # type: ignore[attr-defined]
+                    await anext(events)
                 started = time.monotonic()
                 with pytest.raises(ProviderError) as caught:
                     await said(voice, TEXT * 4)
