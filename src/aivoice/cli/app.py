@@ -182,6 +182,52 @@ def api(
     api_command(method, path, body, data, server, key)
 
 
+@app.command()
+def cost(
+    call: Annotated[str, typer.Argument(help="A call's folder or journal, or TENANT/CALL. Default: a month.")] = "",
+    minutes: Annotated[int, typer.Option(min=1, help="Of conversation a month.")] = 50_000,
+    speech_share: Annotated[float, typer.Option(min=0.01, max=1, help="Of a minute in which the agent speaks.")] = 0.4,
+    open_hours: Annotated[int, typer.Option(min=1, max=744, help="Hours of a month in which calls come.")] = 198,
+    rush: Annotated[
+        float, typer.Option(min=1, max=100, help="Calls at once, the busiest hour over the average.")
+    ] = 2.5,
+    gpu_hour: Annotated[float | None, typer.Option(min=0, help="Price of a GPU hour. Default: the list's.")] = None,
+    rtf: Annotated[float, typer.Option(min=0.001, max=10, help="GPU seconds for a second of speech.")] = 0.17,
+    prompt: Annotated[int, typer.Option(min=1, help="Tokens of a request to the language model.")] = 5_000,
+    cached: Annotated[float, typer.Option(min=0, max=1, help="Share of them from the provider's cache.")] = 0.6,
+    prices: Annotated[Path | None, typer.Option(help="Your prices (JSON, docs/costs.md), before the list's.")] = None,
+    model_only: Annotated[bool, typer.Option("--model", help="Reckon only: ask no installation.")] = False,
+    providers: Providers = None,
+    data: Data = None,
+    server: Server = "",
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """What a minute costs: a voice of one's own or a hosted one, everything together, this deployment, one call."""
+    from aivoice.billing.cost import Assumptions
+    from aivoice.cli.cost import Where, cost_command
+
+    given = Assumptions(
+        minutes=minutes,
+        speech_share=speech_share,
+        open_hours=open_hours,
+        rush=rush,
+        rtf=rtf,
+        prompt=prompt,
+        cached=cached,
+    )
+    cost_command(
+        call,
+        given,
+        Where(data, server, key),
+        gpu_hour=gpu_hour,
+        prices_file=prices,
+        providers_file=providers,
+        reckoned=model_only,
+        as_json=as_json,
+    )
+
+
 def main() -> None:
     """The `aivoice` program."""
     sys.exit(run_cli(sys.argv[1:]))

@@ -17,12 +17,13 @@ from typing import Any
 
 from aivoice.background import in_background
 from aivoice.billing import Leases, holders
+from aivoice.billing.prices import prices_of
 from aivoice.engine.cascade_vad import VadCascade
 from aivoice.errors import InputError
 from aivoice.hosting.chains import Chains, open_chains
 from aivoice.hosting.clip_store import cache_folder
 from aivoice.hosting.installation import Installation
-from aivoice.hosting.provider_file import NO_FILE, ProviderFile
+from aivoice.hosting.provider_file import FILE, NO_FILE, ProviderFile
 from aivoice.hosting.switchboard import Facts, Switchboard
 from aivoice.hosting.tenant_house import TenantContext, Voices, open_tenant_house
 from aivoice.hosting.tenant_tools import open_workshop
@@ -100,7 +101,8 @@ async def open_platform(
             open_tenant_house(store, shelf, shop, voices, cache=cache or cache_folder(), now=now)
         )
         contexts = Contexts(house.build)
-        leases = Leases(notices=Told(now), records=DeadCalls())
+        prices = prices_of(providers.prices, FILE) if providers is not None else None
+        leases = Leases(notices=Told(now), records=DeadCalls(), prices=prices)
         stack.enter_context(_alone(installation.data))
         server = await asyncio.to_thread(_server_name, installation.data)
         await recover(installation, leases, server, now())
