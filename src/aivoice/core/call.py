@@ -21,6 +21,7 @@ from aivoice.core.conversation import Conversation
 from aivoice.core.ears import Ears
 from aivoice.core.intents import person_target
 from aivoice.core.mouth import Mouth
+from aivoice.core.notes import NoteTaker
 from aivoice.core.outbox import Outbox
 from aivoice.core.rules import RULES
 from aivoice.core.snapshot import Json
@@ -49,6 +50,7 @@ class Call:
             toolbox=toolbox,
             history=history,
             state=state,
+            taker=NoteTaker(out, history, state),
             lease=LeaseClock(config.lease),
         )
         self._deadline: int | None = None
@@ -167,11 +169,11 @@ class Call:
         """Background results: they change what the next prompt shows, nothing that is audible now."""
         match event:
             case e.SummaryReady():
-                self._talk.history.summary = event.text
+                self._talk.taker.on_summary(event)
             case e.StateReady():
-                self._talk.state.merge(event.entries, event.turn)
+                self._talk.taker.on_state(event)
             case e.Usage():
-                self._talk.mouth.account.told(event.attempt, event.completion_tokens)
+                self._talk.mouth.charged(event)
             case _:
                 pass
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aivoice.core.events import CALLER
-from aivoice.core.prompt import GenerationRequest
+from aivoice.core.prompt import GenerationRequest, Message
 from aivoice.core.speculation import Known, Most
 
 
@@ -163,11 +163,24 @@ class RenewLease:
 
 @dataclass(frozen=True, slots=True)
 class Summarise:
-    """→ SummaryReady, in the background."""
+    """→ SummaryReady, in the background. before: the summary so far. messages: what is to be added to it; with it they
+    cover the history before index `upto`."""
 
     turn: int
     attempt: int
     upto: int
+    before: str = ""
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """→ StateReady, in the background. state: what is known so far. messages: the newest exchange."""
+
+    turn: int
+    attempt: int
+    state: str
+    messages: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +258,6 @@ class Note:
 
 Command = (
     Listen | Retrieve | ScoreTurn | Generate | Speak | Play | Hold | Resume | Stop | Cancel | RunTool | Transfer
-    | Route | HoldLeg | SendDtmf | Record | RenewLease | Summarise | Finish
+    | Route | HoldLeg | SendDtmf | Record | RenewLease | Summarise | Extract | Finish
     | TurnEnded | TurnReopened | ReplyEnded | Waterfall | Speculated | Note
 )  # fmt: skip

@@ -123,6 +123,34 @@ class Lease:
     renew_at: int = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Budgets of a prompt's sections, in tokens of the provider (as far as its own count is known).
+
+    system: instructions and tools, told where they are longer, never cut. knowledge: passages. metadata: notes. state,
+    summary: what is known so far. history: the high mark at which the window moves, history_low: where to. reply: room
+    kept for the answer.
+    A summary of the older part is made ahead when the history has grown to `summary_at` of its high mark, or (0: never)
+    after `summary_turns` turns, at a change of topic once `topic_turns` lie behind, or while the caller has been silent
+    for `summary_silence` ms; the last `recent` turns stay whole. One that fails is tried again `summary_tries` times.
+    """
+
+    system: int = 1_000
+    knowledge: int = 3_000
+    metadata: int = 200
+    state: int = 800
+    summary: int = 800
+    history: int = 8_000
+    history_low: int = 4_000
+    reply: int = 2_000
+    recent: int = 4
+    summary_at: float = 0.7
+    summary_turns: int = 0
+    topic_turns: int = 0
+    summary_silence: int = 0
+    summary_tries: int = 2
+
+
 DEFAULT_CLIPS: dict[str, str] = {
     "greeting": "Hello, thank you for calling. How can I help?",
     "filler": "One moment, please.",
@@ -155,6 +183,8 @@ class CallConfig:
     tts_streams_text: clauses may be pushed word by word. max_call: the call ends politely at this age.
     goodbye_wait: the line closes then even if the goodbye was not heard to its end.
     patience: after so many failed turns in a row the call is handed over or ended politely.
+    notes: what is known before the call, as data for the model. note_taking: state and summaries are made beside the
+    call (the engine has somebody for it).
     announcement: key of a clip; the call then says only this, listens to nothing, and ends ("": a conversation).
     """
 
@@ -174,7 +204,9 @@ class CallConfig:
     retrieval: bool = False
     retrieval_wait: int = 200
     score_turns: bool = False
-    history_words: int = 6_000
+    window: Window = Window()
+    notes: str = ""
+    note_taking: bool = False
     max_call: int = 30 * 60_000
     transfer_wait: int = 30_000
     goodbye_wait: int = 15_000

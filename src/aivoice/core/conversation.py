@@ -16,6 +16,7 @@ from aivoice.core.endpointing import expectation
 from aivoice.core.heard import resume_at
 from aivoice.core.intents import is_emergency, person_target, wanted_target, wants_person
 from aivoice.core.mouth import Mouth
+from aivoice.core.notes import NoteTaker
 from aivoice.core.outbox import Outbox
 from aivoice.core.prompt import Message
 from aivoice.core.reply import After, Reply, ToolRun
@@ -33,9 +34,7 @@ _SEGMENT_SLACK = 8_000
 @dataclass(slots=True)
 class Contest:
     """The caller speaks over the agent, who is silenced and keeps its place. at: since when. words_at: first words.
-
-    placed: playout has told where it was silenced.
-    """
+    placed: playout has told where it was silenced."""
 
     at: int
     words_at: int = 0
@@ -68,6 +67,7 @@ class Conversation:
     toolbox: Toolbox
     history: History
     state: ConversationState
+    taker: NoteTaker
     lease: LeaseClock
     turn: int = 0
     answered_at: int = 0
@@ -337,6 +337,7 @@ class Conversation:
         self._drop_transfer()
         self.ended, self.contest = True, None
         self.mouth.close()
+        self.taker.close()
         self.out.emit(c.Finish(reason))
 
     # ------------------------------------------------------------ words

@@ -184,6 +184,8 @@ class GenerationEnded:
 
 @dataclass(frozen=True, slots=True)
 class SummaryReady:
+    """Ends a `Summarise`. text: "" where none could be made."""
+
     turn: int
     attempt: int
     text: str
@@ -191,11 +193,13 @@ class SummaryReady:
 
 @dataclass(frozen=True, slots=True)
 class StateReady:
-    """An extraction of the conversation's state: flat key → value pairs, newest wins."""
+    """Ends an `Extract`: flat key → value pairs, the newest last; exact: keys whose values were captured letter by
+    letter. None where nothing could be made of it."""
 
     turn: int
     attempt: int
     entries: tuple[tuple[str, str], ...]
+    exact: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- speaking; `attempt` is the clip's id

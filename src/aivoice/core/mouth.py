@@ -16,13 +16,15 @@ from aivoice.core.config import CallConfig
 from aivoice.core.context import History
 from aivoice.core.heard import mark
 from aivoice.core.outbox import Outbox
-from aivoice.core.prompt import GenerationRequest, Message, Passage
+from aivoice.core.prompt import Message, Passage
 from aivoice.core.reply import After, Clip, Reply
 from aivoice.core.speculation import KINDS, Account, Ahead, Kind, allowed
 from aivoice.core.state import ConversationState
 from aivoice.core.text import same
+from aivoice.core.tokens import request_tokens
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.waterfall import Marks, waterfall
+from aivoice.core.window import compose
 
 Outcome = Literal["finished", "interrupted", "discarded"]
 
@@ -43,6 +45,7 @@ class Mouth:
     found: tuple[str, tuple[Passage, ...]] = ("", ())
     account: Account = field(default_factory=Account)
     ahead: Ahead = field(default_factory=Ahead)
+    estimates: dict[int, int] = field(default_factory=dict[int, int])
     _cut: tuple[Reply, int, int] | None = field(default=None)
 
     # ------------------------------------------------------------ beginning
@@ -125,21 +128,24 @@ class Mouth:
         self.account.asked(reply.generating, reply.guess if reply.speculative else "")
         if reply.marks:
             reply.marks.mark("context", now)
-        messages = self.history.window(self.config.history_words)
-        if reply.speculative:
-            messages = (*messages, Message("user", reply.text))
-        if reply.round:
-            messages = (*messages, *self._rounds(reply))
-        request = GenerationRequest(
-            system=self.config.system,
-            tools=self.config.tools,
-            messages=messages,
+        tail: list[Message] = [Message("user", reply.text)] if reply.speculative else []
+        request = compose(
+            self.config,
+            self.history,
+            self.state,
+            tail=[*tail, *(self._rounds(reply) if reply.round else ())],
             passages=reply.passages,
-            state=self.state.render(),
             call_time=self.call_time,
             turn=reply.turn,
         )
+        self.estimates = {**dict(list(self.estimates.items())[-7:]), reply.generating: request_tokens(request)}
         self.out.emit(c.Generate(reply.turn, reply.generating, request, reply.speculative))
+
+    def charged(self, event: e.Usage) -> None:
+        """A provider told what a request has cost: how many tokens our estimates are off by, and what guesses cost."""
+        self.account.told(event.attempt, event.completion_tokens)
+        estimated = self.estimates.pop(event.attempt, 0)
+        self.history.scale.learn(estimated, event.prompt_tokens)
 
     def _rounds(self, reply: Reply) -> list[Message]:
         """The earlier rounds of this reply as the model should see them: with what is still being said."""

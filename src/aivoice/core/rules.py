@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aivoice.core import commands as c
 from aivoice.core import rules_ahead as ahead
+from aivoice.core import rules_notes as notes
 from aivoice.core import rules_sound as sound
 from aivoice.core.barge_in import is_listening
 from aivoice.core.conversation import Conversation
@@ -297,5 +298,7 @@ RULES: tuple[Rule, ...] = (
     Rule("continuer", sound.continuer, sound.say_continuer),
     Rule("untold", sound.untold, sound.tell),
     Rule("deaf", sound.deaf, sound.listen_again),
+    Rule("extract", notes.extract, notes.begin_extract),
+    Rule("summarise", notes.summarise, notes.begin_summary),
     Rule("reprompt", sound.reprompt, sound.prompt_again),
 )

@@ -20,11 +20,13 @@ from aivoice.core.decided import Decided
 from aivoice.core.ears import Ears
 from aivoice.core.endpointing import Expectation, PauseModel
 from aivoice.core.mouth import Mouth
+from aivoice.core.notes import NoteTaker
 from aivoice.core.outbox import Outbox
 from aivoice.core.prompt import Message, Passage, ToolCall
 from aivoice.core.reply import After, Clip, Reply, ToolRun
 from aivoice.core.speculation import Account, Ahead, Spent, Tally
 from aivoice.core.state import ConversationState
+from aivoice.core.tokens import Scale
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.waterfall import Marks
 
@@ -36,7 +38,8 @@ _TYPES: dict[str, type[Any]] = {
     each.__name__: each
     for each in (
         Account, After, Ahead, ClauseSplitter, Clip, Contest, Conversation, ConversationState, Decided, Ears,
-        Expectation, History, LeaseClock, Marks, Message, Mouth, Outbox, Passage, PauseModel, Reply, Spent, Tally,
+        Expectation, History, LeaseClock, Marks, Message, Mouth, NoteTaker, Outbox, Passage, PauseModel, Reply, Scale,
+        Spent, Tally,
         ToolCall, ToolRun, Toolbox, Transferring,
     )
 }  # fmt: skip

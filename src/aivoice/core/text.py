@@ -88,7 +88,7 @@ def contains(haystack: tuple[str, ...], needle: tuple[str, ...]) -> int:
 
 def rest_of(text: str, begun: str) -> str | None:
     """What follows `begun` in `text`, where that begins with the same words (however they are spaced and written); None
-    where it does not. A word that `begun` broke off is said whole: ``("Yes, until noon.", "Yes, un")`` → ``"until noon."``.
+    where it does not. A word that `begun` broke off is said whole: of "Yes, until noon." after "Yes, un" "until noon."
     """
     pieces, said = text.split(), begun.split()
     if begun and not begun[-1].isspace() and said and len(said) <= len(pieces):

@@ -38,9 +38,10 @@ class Reporter:
     def report(self, stage: Stage, provider: str, state: State, code: str = "", detail: str = "") -> None:
         self.sink(ProviderAttempt(stage, provider, state, self.turn, self.attempt, code, detail))
 
-    def usage(self, provider: str, prompt_tokens: int, *, wasted: bool) -> None:
-        """Tokens that `provider` charges for a request whose reply is another's."""
-        self.sink(Usage(self.turn, self.attempt, prompt_tokens, 0, 0, provider, wasted))
+    def usage(self, provider: str, prompt_tokens: int, completion_tokens: int = 0, *, wasted: bool = False) -> None:
+        """Tokens that `provider` ("": who served this operation last) charges for what is no reply of the call's.
+        wasted: a request whose reply was another's."""
+        self.sink(Usage(self.turn, self.attempt, prompt_tokens, completion_tokens, 0, provider, wasted))
 
 
 _REPORTER: ContextVar[Reporter | None] = ContextVar("aivoice_reporter", default=None)

@@ -12,9 +12,10 @@ from typing import Any, cast
 from aivoice.core import commands as c
 from aivoice.core import events as e
 from aivoice.core.config import CallConfig
+from aivoice.core.state import Extraction
 from aivoice.core.toolbox import canonical_arguments
 from aivoice.engine.attempts import report_attempts
-from aivoice.engine.ports import Credit, Retriever, ToolOutcome, ToolRunner, TransferDesk
+from aivoice.engine.ports import Credit, Notes, Retriever, ToolOutcome, ToolRunner, TransferDesk
 from aivoice.engine.scope import Scope
 from aivoice.errors import ProviderError
 from aivoice.providers.ports import (
@@ -30,12 +31,14 @@ from aivoice.providers.ports import (
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """One of each kind; a fallback chain is one, too."""
+    """One of each kind; a fallback chain is one, too. notes: who keeps the state and summaries of calls whose
+    configuration says `note_taking`."""
 
     stt: SpeechToText
     llm: LanguageModel
     tts: TextToSpeech
     vad: VoiceActivity
+    notes: Notes | None = None
 
 
 class Operations:
@@ -47,7 +50,7 @@ class Operations:
     def __init__(
         self,
         call_id: str,
-        llm: LanguageModel,
+        providers: Providers,
         tools: ToolRunner | None,
         retriever: Retriever | None,
         transfers: TransferDesk | None,
@@ -57,7 +60,7 @@ class Operations:
         feed: Callable[[e.Event], None],
         config: CallConfig,
     ) -> None:
-        self._call_id, self._llm = call_id, llm
+        self._call_id, self._llm, self._notes = call_id, providers.llm, providers.notes
         self._tools, self._retriever, self._transfers, self._credit = tools, retriever, transfers, credit
         self._scope, self._effects, self._feed, self._config = scope, effects, feed, config
         self._running = Scope(f"tools:{call_id}", lambda key, error: None)  # their failures are told as outcomes
@@ -74,6 +77,10 @@ class Operations:
                 scope.spawn(command.attempt, self._run_tool(command))
             case c.Transfer():
                 self._scope.spawn(command.attempt, self._transfer(command))
+            case c.Summarise():
+                self._scope.spawn(command.attempt, self._summarise(command))
+            case c.Extract():
+                self._scope.spawn(command.attempt, self._extract(command))
             case c.RenewLease():
                 self._scope.spawn(command.attempt, self._renew(command))
             case _:
@@ -125,10 +132,31 @@ class Operations:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - an answer without knowledge is better than none
-            self._feed(
-                e.ProviderAttempt("llm", "retriever", "failed", command.turn, command.attempt, type(error).__name__)
-            )
+            self._told("retriever", command.turn, command.attempt, error)
         self._feed(e.PassagesFound(command.turn, command.attempt, tuple(passages)))
+
+    async def _summarise(self, command: c.Summarise) -> None:
+        text = ""
+        report_attempts(self._feed, turn=command.turn, attempt=command.attempt)
+        try:
+            if self._notes is not None:
+                text = await self._notes.summarise(command.before, command.messages)
+        except Exception as error:  # noqa: BLE001 - a call does without; its text may quote the caller
+            self._told("notes", command.turn, command.attempt, error)
+        self._feed(e.SummaryReady(command.turn, command.attempt, text))
+
+    async def _extract(self, command: c.Extract) -> None:
+        made = Extraction()
+        report_attempts(self._feed, turn=command.turn, attempt=command.attempt)
+        try:
+            if self._notes is not None:
+                made = await self._notes.extract(command.state, command.messages)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._told("notes", command.turn, command.attempt, error)
+        self._feed(e.StateReady(command.turn, command.attempt, made.entries, made.exact))
+
+    def _told(self, who: str, turn: int, attempt: int, error: Exception) -> None:
+        self._feed(e.ProviderAttempt("llm", who, "failed", turn, attempt, type(error).__name__))
 
     async def _run_tool(self, command: c.RunTool) -> None:
         outcome = uncertain = ToolOutcome("unknown" if command.side_effects else "failed")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from aivoice.core.commands import Command
 from aivoice.core.events import Event
-from aivoice.core.prompt import Passage
+from aivoice.core.prompt import Message, Passage
+from aivoice.core.state import Extraction
 
 Observer = Callable[[int, "Event | Command"], None]
 """Told every event and command with its monotonic µs, in order, on the loop. Must not block or raise."""
@@ -52,6 +53,19 @@ class Credit(Protocol):
     async def renew(self) -> int:
         """Seconds that the call may go on beyond those granted before, which begin with its answer; 0: none is left.
         Asked one at a time; an exception counts as 0."""
+        ...
+
+
+class Notes(Protocol):
+    """Takes notes of a call beside it; serves many calls. Both are cancelled at the call's end; exceptions count as
+    nothing made."""
+
+    async def summarise(self, before: str, messages: Sequence[Message]) -> str:
+        """One text that holds what `before` (the summary so far, or "") and `messages` tell."""
+        ...
+
+    async def extract(self, state: str, messages: Sequence[Message]) -> Extraction:
+        """What the newest exchange adds to the state, or changes in it."""
         ...
 
 

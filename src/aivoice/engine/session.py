@@ -118,7 +118,7 @@ class CallSession:
             self._providers.tts, self._voice, self._speakable, self._scope, self.feed, self._playout.arrived
         )
         self._operations = Operations(
-            self.call_id, self._providers.llm, *self._services, self._scope, self._effects, self.feed, self._config
+            self.call_id, self._providers, *self._services, self._scope, self._effects, self.feed, self._config
         )
         effects_limit = max((spec.time_limit_ms / 1_000 for spec in self._config.tools), default=0.0) + 0.5
         try:

@@ -173,7 +173,9 @@ class Operations:
             yield Violation(5, at, f"nothing happened for {(at - self._last) / 1e6:.1f} s")
         self._last = at
         match item:
-            case c.Retrieve() | c.ScoreTurn() | c.Generate() | c.Transfer() | c.RenewLease() | c.Summarise():
+            case c.Retrieve() | c.ScoreTurn() | c.Generate() | c.Transfer() | c.RenewLease():
+                yield from self._start(at, item.attempt, type(item).__name__)
+            case c.Summarise() | c.Extract():
                 yield from self._start(at, item.attempt, type(item).__name__)
             case c.RunTool(attempt=attempt):
                 if item.side_effects:
@@ -210,6 +212,10 @@ class Operations:
                 yield from self._end(at, attempt, "Retrieve")
             case e.TurnScored(attempt=attempt):
                 yield from self._end(at, attempt, "ScoreTurn")
+            case e.SummaryReady(attempt=attempt):
+                yield from self._end(at, attempt, "Summarise")
+            case e.StateReady(attempt=attempt):
+                yield from self._end(at, attempt, "Extract")
             case e.ToolEnded(attempt=attempt):
                 yield from self._end(at, attempt, "RunTool")
             case e.TransferState(attempt=attempt, state="connected" | "failed"):

@@ -262,9 +262,12 @@ class TestKnowledge:
         assert toy.of(c.Generate)[0].request.passages == ()
 
     def test_background_results_show_in_the_next_prompt(self) -> None:
-        toy = call()
-        toy.feed(e.StateReady(0, 1, (("name", "Ana"), ("gone", ""))))
-        toy.feed(e.SummaryReady(0, 1, "They asked for prices."))
+        toy = call(CallConfig(note_taking=True))
+        answered(toy)
+        toy.pass_time(5_000)
+        asked = toy.said(c.Extract)[-1]
+        toy.feed(e.StateReady(asked.turn, asked.attempt, (("name", "Ana"), ("gone", ""))))
+        toy.feed(e.SummaryReady(0, 1, "Nobody asked for it."))
         toy.feed(e.Usage(0, 1, 1, 1))
         toy.feed(e.ProviderAttempt("llm", "x", "started"))
         toy.voice("what are your opening hours?")

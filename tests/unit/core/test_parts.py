@@ -14,7 +14,7 @@ from aivoice.core.decided import Decided
 from aivoice.core.endpointing import Expectation, PauseModel, classify, expectation, wait_ms
 from aivoice.core.heard import cut, mark, resume_at
 from aivoice.core.intents import is_emergency, wanted_target, wants_person
-from aivoice.core.prompt import Message, ToolCall
+from aivoice.core.prompt import Message
 from aivoice.core.state import ConversationState
 from aivoice.core.text import contains, same, without_start
 from aivoice.core.turn import phase
@@ -369,27 +369,6 @@ class TestIntents:
 
 
 class TestHistory:
-    def test_the_window_never_splits_a_tool_call_from_its_result(self) -> None:
-        history = History()
-        for number in range(20):
-            history.messages += [
-                Message("user", f"question {number} " + "word " * 20),
-                Message("assistant", "", (ToolCall(f"t{number}", "look", "{}"),)),
-                Message("tool", "{}", tool_call_id=f"t{number}"),
-                Message("assistant", "answer"),
-            ]
-        window = history.window(100)
-        assert window[0].role == "user"
-        assert len(window) < len(history.messages)
-        history.summary = "They asked a lot."
-        assert "They asked a lot." in history.window(100)[0].text
-        assert history.window(10**6) == tuple(history.messages)
-        assert History().window(10) == ()
-
-    def test_the_newest_exchange_stays_whatever_it_costs(self) -> None:
-        history = History([Message("user", "word " * 500)])
-        assert history.window(10) == tuple(history.messages)
-
     def test_a_late_result_takes_its_place(self) -> None:
         history = History([Message("tool", "{}", tool_call_id="a"), Message("user", "x")])
         assert history.replace_tool_result(Message("tool", "new", tool_call_id="a"))

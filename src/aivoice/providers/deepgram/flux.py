@@ -30,7 +30,9 @@ _CHUNK = SAMPLE_RATE * 80 // 1_000
 _SLACK = SAMPLE_RATE // 10
 _EVENTS = ("Update", "StartOfTurn", "EagerEndOfTurn", "TurnResumed", "EndOfTurn")
 Event = Literal["Update", "StartOfTurn", "EagerEndOfTurn", "TurnResumed", "EndOfTurn"]
-_KINDS: dict[str, Literal["eager", "resumed"]] = {
+_KINDS: dict[str, Literal["interim", "eager", "resumed"]] = {
+    "Update": "interim",
+    "StartOfTurn": "interim",
     "EagerEndOfTurn": "eager",
     "EndOfTurn": "eager",
     "TurnResumed": "resumed",
@@ -202,7 +204,7 @@ class FluxStream:
         if turn.event == "EndOfTurn":
             self._kept.extend(self._unkept())
             self._given = len(turn.words)
-        kind = _KINDS.get(turn.event, "interim")
+        kind = _KINDS[turn.event]
         if not text or (kind, text) == self._told:
             return []
         self._told = (kind, text)
