@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +109,63 @@ def test_a_call_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert run_cli(["cost", "--prices", "nothing.json"]) == 2
     assert "is no list of prices" in capsys.readouterr().err
+
+
+class Plane:
+    """A control plane of two tenants; `usage` for each."""
+
+    def __init__(self, *usage: list[dict[str, object]]) -> None:
+        self.usage = usage
+
+    async def ask(self, method: str, path: str, params: dict[str, object] | None = None) -> dict[str, object]:
+        if path == "/v1/tenants":
+            number = int(str((params or {})["after"] or 0))
+            more = number + 1 < len(self.usage)
+            return {"tenants": [{"id": f"t{number}"}], "next": str(number + 1) if more else None}
+        if path.endswith("/calls/c9/usage"):
+            data = {"provider": "deepgram", "quantity": 60, "cost": 3}
+            seconds = {"provider": "line", "quantity": 60, "cost": 0}
+            return {"events": [{"type": "aivoice.usage.stt.seconds", "data": data},
+                               {"type": "aivoice.usage.call.seconds", "data": seconds}]}  # fmt: skip
+        return {"usage": self.usage[int(path.split("/")[3][1:])]}
+
+
+def served(monkeypatch: pytest.MonkeyPatch, plane: Plane) -> None:
+    def with_plane(work: Any, *where: object, quiet: bool) -> None:
+        run_virtual(work(plane))
+
+    monkeypatch.setattr("aivoice.cli.asking.with_plane", with_plane)
+
+
+def used(kind: str, provider: str, quantity: int, cost: int = 0) -> dict[str, object]:
+    return {"type": kind, "provider": provider, "quantity": quantity, "cost": cost}
+
+
+def test_this_deployment_by_what_its_calls_used(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = [used("call.seconds", "line", 600), used("stt.seconds", "deepgram", 600), used("tts.characters", "hibari", 9)]
+    other = [used("call.seconds", "line", 1_200), used("tts.characters", "chatterbox", 4_000)]
+    served(monkeypatch, Plane(one, other))
+    told = json.loads(asked(capsys, "--json", "--server", "http://there"))["deployment"]
+    assert told["metered"]["seconds"] == 1_800
+    assert told["metered"]["by_provider"]["deepgram"] == 77_000
+    assert [item["provider"] for item in told["fixed"]] == ["chatterbox", "livekit", "goto"]
+    assert told["per_minute"] == pytest.approx(77_000 / 30 + sum(item["per_minute"] for item in told["fixed"]))
+    shown = asked(capsys, "--server", "http://there")
+    assert "30 minutes in 30 days; services as metered $0.0026 a minute" in shown
+    assert "below the target" in shown
+    served(monkeypatch, Plane([used("call.seconds", "line", 60), used("stt.seconds", "deepgram", 60)]))
+    told = json.loads(asked(capsys, "--json", "--server", "http://there"))["deployment"]
+    assert [item["provider"] for item in told["fixed"]] == ["livekit", "goto"], "nobody rents a GPU for this"
+
+
+def test_a_server_that_cannot_be_asked_is_no_reason_not_to_reckon(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = asked(capsys, "--server", "http://127.0.0.1:9")
+    assert "Nothing metered (the server cannot be reached" in shown and "$9,000" in shown
+
+
+def test_one_call_of_a_tenant(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    served(monkeypatch, Plane())
+    told = json.loads(asked(capsys, "alpha/c9", "--json", "--server", "http://there"))
+    assert (told["seconds"], told["cost"]) == (60, 7_700)
