@@ -31,6 +31,7 @@ from aivoice.speech.say_words import (
     WEEKDAYS,
 )  # fmt: skip
 from aivoice.speech.spoken import SourceWord, Spoken, weight_ms
+from aivoice.speech.tags import glued, tag_words
 
 MAX_WORD = 400
 """Characters of one source word that are said; the rest of a longer one is dropped."""
@@ -43,16 +44,23 @@ def normalise(text: str, lexicon: Lexicon = _NO_LEXICON, *, before: str = "") ->
 
     lexicon: the business's pronunciations, written form → how to say it; case does not matter, several words may stand
     together. before: what was said just before this clause, for words that depend on it ("… at 9:30" | "am").
+    Tags such as ``[laugh]`` stay as they are.
     """
     source = text.split()
+    tags = tag_words(source)
     earlier = [split_word(raw[:MAX_WORD]) for raw in before.split()[-_CONTEXT_WORDS:]]
-    words = (*earlier, *(split_word(raw[:MAX_WORD]) for raw in source))
+    words = (*earlier, *(split_word((glued(raw) or "—")[:MAX_WORD]) for raw in source))
     base = len(earlier)
     given = _from_lexicon(words, base, lexicon) | _phone_spans(words, base)
     spoken: list[str] = []
     entries: list[SourceWord] = []
     word_map: list[int] = []
     for index, raw in enumerate(source):
+        if index in tags:  # a voice that does not know them is not given them (`providers.untagged`)
+            entries.append(SourceWord(raw, len(spoken), 1, weight_ms(tags[index])))
+            spoken.append(tags[index])
+            word_map.append(index)
+            continue
         context = Context(words, base + index)
         said = given.get(base + index)
         pieces = _sounds(_say(words[base + index], context) if said is None else said)

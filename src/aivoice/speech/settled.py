@@ -63,6 +63,8 @@ def _begins(word: Word, lexicon: Lexicon) -> bool:
 def _waits(words: list[Word], index: int, loud: bool) -> bool:
     word, behind = words[index], words[index + 1 :]
     core, low = word.core, word.low
+    if word.raw.lower() == "[clear":
+        return not behind  # "[clear throat]" is one tag
     if not _LETTERS.fullmatch(core) and not ("-" in core and core.replace("-", "").isalpha()):
         return _number_waits(word, behind)
     if core.isupper() and len(core) > 1 and loud:

@@ -2,8 +2,9 @@
 
 The package makes a piece whole: all speech tokens (25 a second of audio), then their spectrogram, then the sound. Here
 the same functions are called for the tokens so far, again and again: the spectrogram's encoder looks three tokens
-ahead, so those are left out (the package's ``finalize=False``, meant for this, raises), its noise is kept, the vocoder's source is kept as CosyVoice, where the
-code comes from, does it, and the last 120 ms of each stretch are held back and blended into the next.
+ahead, so those are left out (the package's ``finalize=False``, meant for this, raises); its noise is kept; the
+vocoder's source is kept, as CosyVoice does, where the code comes from; and the last 120 ms of each stretch are held
+back and blended into the next.
 
 Run with random weights on a CPU: the tokens are those of the package for the same seed, lengths and joins are right.
 How it sounds with real weights nobody has heard; that is why it is off unless asked for.
