@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, cast
 
 import aiohttp
@@ -21,6 +22,8 @@ from aivoice.engine.cascade_llm import Hedging, LlmCascade, LlmLimits
 from aivoice.engine.cascade_stt import SttCascade, SttLimits
 from aivoice.engine.cascade_tts import TtsCascade, TtsLimits
 from aivoice.engine.health import Board
+from aivoice.engine.notes import LlmNotes, NotesWithRules
+from aivoice.engine.ports import Notes
 from aivoice.errors import InputError, ProviderError, VoiceError
 from aivoice.hosting.catalogue import Given, kind_of
 from aivoice.hosting.provider_file import EMBEDDED, NO_FILE, STAGES, ProviderFile, Stage
@@ -33,11 +36,14 @@ from aivoice.providers.ports import (
     TextToSpeech,
     Warm,
 )
+from aivoice.providers.rule_notes import RuleNotes
 from aivoice.tenants.settings import Choice
 
 WARM_EVERY_S = 20.0
 """Connections are kept open by asking so often; services close idle ones after a minute or more."""
 CHECK_S = 8.0
+NOTES = LlmLimits(first_s=6.0, gap_s=6.0)
+"""Nobody waits for notes."""
 _NEVER_PAUSED = {EMBEDDED["llm"]: BreakerRules(failures=1_000_000)}
 """The receptionist has nothing that could be down."""
 
@@ -128,13 +134,20 @@ class Chains:
             board=self.board,
         )
 
+    def notes(self, today: Callable[[], date], choice: Choice | None = None) -> Notes:
+        """Who keeps the state and the summaries of calls: the language models of the chain, with rules behind them;
+        the rules alone where there is none."""
+        rules = RuleNotes(today)
+        names = tuple(name for name in self._names("llm", choice) if name != EMBEDDED["llm"])
+        if not names:
+            return rules
+        models = [cast("LanguageModel", self._built[name].provider) for name in names]
+        chain = self._kept(("notes", names), lambda: LlmCascade(models, NOTES, board=self.board))
+        return NotesWithRules(LlmNotes(chain), rules)
+
     def hears_embedded(self, choice: Choice | None = None) -> bool:
         """Whether the first recogniser is the embedded one, whose full stops say less than a service's."""
         return self._names("stt", choice)[0] == EMBEDDED["stt"]
-
-    def only_receptionist(self, choice: Choice | None = None) -> bool:
-        """No language model beside the rule-based one: nothing that could summarise or extract."""
-        return self._names("llm", choice) == (EMBEDDED["llm"],)
 
     # ------------------------------------------------------------ health
 

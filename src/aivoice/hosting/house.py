@@ -7,7 +7,9 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
@@ -35,6 +37,7 @@ from aivoice.providers.embedded.bundle import EmbeddedSet
 from aivoice.providers.inference import InferenceSettings
 from aivoice.providers.ports import Embedder
 from aivoice.providers.receptionist import Receptionist
+from aivoice.providers.rule_notes import RuleNotes
 
 Progress = Callable[[str], None]
 
@@ -88,7 +91,7 @@ async def open_house(
             hosted[identity] = await host_business(
                 business,
                 identity=identity,
-                providers=Providers(stt, llm, tts, vad),
+                providers=Providers(stt, llm, tts, vad, RuleNotes(_today(business))),
                 embedder=models.embedder,
                 tools=tools,
                 cache=cache or cache_folder(),
@@ -128,6 +131,7 @@ async def host_business(
         ),
     )
     config = replace(business.call_config(), retrieval=True, tts_streams_text=providers.tts.streams_text)
+    config = replace(config, note_taking=providers.notes is not None)
     return Hosted(
         id=identity,
         business=business,
@@ -146,6 +150,11 @@ def with_whisper(config: CallConfig) -> CallConfig:
     """What a call by the embedded ears is decided by. Whisper ends everything with a full stop, also what a pause cut
     off, so a statement is waited for as long as callers pause; less where Whisper is sure of its stop (ADR 0040)."""
     return replace(config, endpointing=replace(config.endpointing, full_stops=False, loose=1_300, stated=1_000))
+
+
+def _today(business: Business) -> Callable[[], date]:
+    zone = ZoneInfo(business.timezone)
+    return lambda: datetime.now(zone).date()
 
 
 def _identity(business: Business, taken: Mapping[str, Hosted]) -> str:

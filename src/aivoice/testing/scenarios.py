@@ -133,6 +133,7 @@ def config(plan: CallPlan) -> CallConfig:
         tts_streams_text=plan.tts.streams_text,
         retrieval=plan.retrieval,
         max_call=4 * 60_000,
+        note_taking=True,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from aivoice.core import commands as c
 from aivoice.core import events as e
@@ -15,6 +16,7 @@ from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade
 from aivoice.engine.ports import Observer
 from aivoice.engine.session import CallEnded, CallSession, Providers
+from aivoice.providers.rule_notes import RuleNotes
 from aivoice.testing import scenarios
 from aivoice.testing.acts import CallPlan
 from aivoice.testing.callers import Caller, Done
@@ -28,6 +30,7 @@ from aivoice.testing.randomness import Constant, seconds
 from aivoice.testing.virtual_time import run_virtual
 
 Record = tuple[int, "e.Event | c.Command"]
+_NOTES = RuleNotes(lambda: date(2026, 11, 27))
 MOST_S = 15 * 60.0
 """Virtual seconds after which a call counts as one that never ends."""
 
@@ -161,9 +164,9 @@ def _providers(
     tts = [FaultyTts(f, stage.injector("tts", i)) for i, f in enumerate(inner.tts)]
     vad = [FaultyVad(f, stage.injector("vad", i)) for i, f in enumerate(inner.vad)]
     if not plan.chains:
-        return Providers(stt[0], llm[0], tts[0], vad[0]), [], inner
+        return Providers(stt[0], llm[0], tts[0], vad[0], _NOTES), [], inner
     chains = (SttCascade(stt), LlmCascade(llm), TtsCascade(tts), VadCascade(vad))
-    return Providers(*chains), list(chains), inner
+    return Providers(*chains, _NOTES), list(chains), inner
 
 
 def _session(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 
 from aivoice.core.prompt import GenerationRequest, Message
+from aivoice.engine.notes import NotesWithRules
 from aivoice.errors import InputError, ProviderError
 from aivoice.hosting import catalogue
 from aivoice.hosting.catalogue import Given, Kind
 from aivoice.hosting.chains import Chains, check_services, open_chains
 from aivoice.hosting.provider_file import NO_FILE, ProviderFile
 from aivoice.providers.ports import LlmDelta, SpeechStream, TextDelta
+from aivoice.providers.rule_notes import RuleNotes
 from aivoice.tenants.settings import Choice
 from aivoice.testing.fakes import FakeLlm, FakeStt, FakeTts, Reply, Truth
 
@@ -113,7 +116,7 @@ def test_without_services_there_is_the_receptionist() -> None:
     async def scenario() -> None:
         async with opened(NO_FILE) as chains:
             assert await said(chains) == "I am the receptionist."
-            assert chains.only_receptionist()
+            assert isinstance(chains.notes(lambda: dt.date(2026, 11, 27)), RuleNotes)
             assert chains.hears_embedded()
 
     run(scenario())
@@ -124,7 +127,7 @@ def test_the_order_is_the_files_and_a_tenant_may_have_another() -> None:
         async with opened(content(llm=["a", "b"])) as chains:
             assert await said(chains) == "I am a."
             assert await said(chains, Choice(llm=("b",))) == "I am b."
-            assert not chains.only_receptionist()
+            assert isinstance(chains.notes(lambda: dt.date(2026, 11, 27)), NotesWithRules)
         assert BUILT["a"].closed
 
     run(scenario())
