@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def test_one_text_after_the_other_over_one_connection(tmp_path: Path) -> None:
             await ask(socket, "We are open until ", "six this evening.")
             messages, audio = await told(socket)
             assert messages[0] == {
-                "type": "hello", "protocol": 1, "sample_rate": RATE, "revision": it.server.revision(), "tags": list(TAGS),
+                "type": "hello", "protocol": 1, "sample_rate": RATE, "revision": it.server.revision(),
+                "tags": list(TAGS),
             }  # fmt: skip
             assert messages[1] == {"type": "clause", "index": 0, "word": 0, "words": 7, "sample": 0}
             assert messages[2] == {"type": "done", "samples": audio // 2}
@@ -64,7 +66,7 @@ def test_one_text_after_the_other_over_one_connection(tmp_path: Path) -> None:
             assert len(clauses) >= 2
             assert [each["index"] for each in clauses] == list(range(len(clauses)))
             assert sum(each["words"] for each in clauses) == len(LONG.split())
-            assert all(a["word"] + a["words"] == b["word"] for a, b in zip(clauses, clauses[1:], strict=False))
+            assert all(a["word"] + a["words"] == b["word"] for a, b in pairwise(clauses))
             assert [each["sample"] for each in clauses] == sorted({each["sample"] for each in clauses})
             for nothing in ("", "  ", "…"):
                 await ask(socket, nothing)
@@ -76,7 +78,7 @@ def test_one_text_after_the_other_over_one_connection(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frames", "status", "code"),
     [
-        ([{"type": "start", "voice": "nobody"}, {"type": "text", "text": "x"}, {"type": "finish"}], 404, "voice_not_found"),
+        ([{"type": "start", "voice": "nobody"}, {"type": "finish"}], 404, "voice_not_found"),
         ([{"type": "start", "voice": 7}], 400, "voice_invalid"),
         ([{"type": "start"}, {"type": "text", "text": "a\x00"}, {"type": "finish"}], 400, "text_invalid"),
         ([{"type": "start"}, *[{"type": "text", "text": "x" * 2_000}] * 3, {"type": "finish"}], 400, "text_too_long"),

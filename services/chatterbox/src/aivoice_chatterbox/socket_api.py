@@ -105,6 +105,7 @@ class _Line:
         self._socket, self._gpu, self._voices, self._name = socket, gpu, voices, name
         self._draft: _Draft | None = None
         self._sending: asyncio.Task[None] | None = None
+        self._speech: Speech | None = None
         self._count = 0
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -130,6 +131,8 @@ class _Line:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        if self._speech is not None:  # a task that was cancelled before it began has left nothing
+            self._gpu.leave(self._speech)
 
     async def _told(self, message: dict[str, Any]) -> None:
         match message.get("type"):
@@ -169,6 +172,7 @@ class _Line:
         asked = Asked(draft.voice, draft.call, pieces)
         speech = asked.speech(f"{self._name}:{self._count}", self._gpu.model.sample_rate)
         self._gpu.speak(speech)
+        self._speech = speech
         self._sending = asyncio.get_running_loop().create_task(self._send(speech), name="speech")
 
     async def _send(self, speech: Speech) -> None:
