@@ -36,7 +36,8 @@ _WARM_VOICES = 64
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_wait_s: a request that would make anybody wait longer is refused. max_speeches: open at once. max_queued:
+    """max_wait_s: a request that would make anybody wait longer is refused; twice as long for the next clause of a call
+    that listens. max_speeches: open at once. max_queued:
     pieces waiting. step_s: a step that takes longer means that the model hangs."""
 
     max_wait_s: float = 0.7
@@ -153,9 +154,11 @@ class Gpu:
             self._metrics.rejected("queue_full")
             raise SpeechError(503, "at_capacity", "too many requests are waiting", retry_after_s=2)
         # An idle GPU takes whatever comes: nobody could do it sooner.
-        if self._open and late > limits.max_wait_s:
+        # A reply that has begun is worth more than one that has not: its rest would come in another voice.
+        limit = limits.max_wait_s * (2 if schedule.listens(speech.call, now) else 1)
+        if self._open and late > limit:
             self._metrics.rejected("too_late")
-            again = max(1, math.ceil(late - limits.max_wait_s))
+            again = max(1, math.ceil(late - limit))
             raise SpeechError(503, "at_capacity", "callers would wait too long", retry_after_s=again)
         self._open[speech] = now
         self._first[speech] = now

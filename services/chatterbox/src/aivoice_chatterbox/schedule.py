@@ -100,6 +100,11 @@ class Schedule(Generic[S]):
         talk.jobs.extend(jobs)
         self.queued += len(talk.jobs) - before
 
+    def listens(self, call: str, now: float) -> bool:
+        """Whether the call hears something now, or waits for what was admitted."""
+        talk = self._talks.get(call)
+        return talk is not None and (bool(talk.jobs) or talk.due > now)
+
     def pick(self, now: float, ready: Any = None) -> list[Job[S]]:
         """The jobs of the next step: one a call, the earliest due first. ready: asked about each job's speech; one that
         is not ready (its reader is behind) is passed over."""
