@@ -11,8 +11,11 @@ from typing import Any, Literal
 import aiohttp
 
 from aivoice.testing.standins.anthropic import AnthropicStandIn
+from aivoice.testing.standins.chatterbox import ChatterboxStandIn
 from aivoice.testing.standins.deepgram import DeepgramStandIn
+from aivoice.testing.standins.openai import OpenAiStandIn
 from aivoice.testing.standins.server import Health, StandIn
+from aivoice.testing.standins.voices import CartesiaStandIn, ElevenLabsStandIn
 from aivoice.testing.truth import Truth
 from benchmarks.faults import booking
 
@@ -139,12 +142,52 @@ async def _flux(world: World, host: str) -> Running:
     return Running("deepgram-flux", host, standin, DeepgramFlux(world.http, key="dg-standin", url=url))
 
 
+async def _openai(world: World, host: str) -> Running:
+    from aivoice.providers.livekit import plugins
+
+    standin = OpenAiStandIn(booking.answer)
+    url = f"http://{await _serve(standin, host)}/v1"
+    model = plugins.openai_llm(name="openai", model="standin-small", key="sk-standin", url=url)
+    return Running("openai", host, standin, model, model.aclose)
+
+
+async def _chatterbox(world: World, host: str) -> Running:
+    from aivoice.providers.chatterbox import Chatterbox
+
+    standin = ChatterboxStandIn(key="chatterbox-standin")
+    url = f"http://{await _serve(standin, host)}"
+    voice = Chatterbox(world.http, url=url, key="chatterbox-standin", voice="front-desk")
+    return Running("chatterbox", host, standin, voice, voice.aclose)
+
+
+async def _cartesia(world: World, host: str) -> Running:
+    from aivoice.providers.livekit import plugins
+
+    standin = CartesiaStandIn()
+    url = f"http://{await _serve(standin, host)}"
+    voice = plugins.cartesia_tts(world.http, name="cartesia", voice="front-desk", key=standin.key, url=url)
+    return Running("cartesia", host, standin, voice, voice.aclose)
+
+
+async def _elevenlabs(world: World, host: str) -> Running:
+    from aivoice.providers.livekit import plugins
+
+    standin = ElevenLabsStandIn()
+    url = f"http://{await _serve(standin, host)}/v1"
+    voice = plugins.elevenlabs_tts(world.http, name="elevenlabs", voice="front-desk", key=standin.key, url=url)
+    return Running("elevenlabs", host, standin, voice, voice.aclose)
+
+
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
         Service("deepgram", "stt", _deepgram),
         Service("deepgram-flux", "stt", _flux),
         Service("claude", "llm", _claude),
+        Service("openai", "llm", _openai),
+        Service("chatterbox", "tts", _chatterbox),
+        Service("cartesia", "tts", _cartesia),
+        Service("elevenlabs", "tts", _elevenlabs),
     )
 }
 

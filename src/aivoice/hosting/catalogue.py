@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -86,10 +87,89 @@ def _flux(given: Given) -> object:
     )
 
 
+def _faster_whisper(given: Given) -> object:
+    from aivoice.providers.faster_whisper import FasterWhisper, FasterWhisperOptions
+
+    options = given.options(FasterWhisperOptions)
+    return FasterWhisper(Path(given.entry.model), name=given.name, options=options)
+
+
+def _openai(given: Given) -> object:
+    from aivoice.providers.livekit import plugins
+
+    return plugins.openai_llm(
+        name=given.name,
+        model=given.entry.model,
+        key=given.key,
+        url=given.url(plugins.OPENAI),
+        options=given.entry.options,
+    )
+
+
+def _cartesia(given: Given) -> object:
+    from aivoice.providers.livekit import plugins
+
+    return plugins.cartesia_tts(
+        given.http,
+        name=given.name,
+        voice=given.entry.voice,
+        key=given.key,
+        model=given.entry.model or "sonic-3",
+        url=given.url(plugins.CARTESIA),
+        options=given.entry.options,
+    )
+
+
+def _elevenlabs(given: Given) -> object:
+    from aivoice.providers.livekit import plugins
+
+    return plugins.elevenlabs_tts(
+        given.http,
+        name=given.name,
+        voice=given.entry.voice,
+        key=given.key,
+        model=given.entry.model or "eleven_turbo_v2_5",
+        url=given.url(plugins.ELEVENLABS),
+        options=given.entry.options,
+    )
+
+
+def _resemble(given: Given) -> object:
+    from aivoice.providers.livekit import plugins
+
+    return plugins.resemble_tts(
+        given.http,
+        name=given.name,
+        voice=given.entry.voice,
+        key=given.key,
+        model=given.entry.model,
+        options=given.entry.options,
+    )
+
+
+def _chatterbox(given: Given) -> object:
+    from aivoice.providers.chatterbox import Chatterbox, ChatterboxOptions
+
+    return Chatterbox(
+        given.http,
+        url=given.entry.url,
+        key=given.key,
+        name=given.name,
+        voice=given.entry.voice or "default",
+        options=given.options(ChatterboxOptions),
+    )
+
+
 KINDS: Mapping[str, Kind] = {
     "deepgram": Kind("stt", _deepgram),
     "deepgram-flux": Kind("stt", _flux),
+    "faster-whisper": Kind("stt", _faster_whisper, key=False, members=("model",)),
     "claude": Kind("llm", _claude),
+    "openai": Kind("llm", _openai, key=False, members=("model",)),
+    "chatterbox": Kind("tts", _chatterbox, key=False, members=("url",)),
+    "cartesia": Kind("tts", _cartesia, members=("voice",)),
+    "elevenlabs": Kind("tts", _elevenlabs, members=("voice",)),
+    "resemble": Kind("tts", _resemble, members=("voice",)),
 }
 
 
@@ -98,7 +178,7 @@ def kind_of(name: str, entry: Entry) -> Kind:
     kind = KINDS.get(entry.kind)
     if kind is None:
         raise InputError(
-            f"provider {name}: there is no kind {entry.kind}: it is one of {', '.join(sorted(KINDS))},",
+            f"provider {name}: there is no kind {entry.kind}: it is one of {', '.join(sorted(KINDS))}",
             code="providers_invalid",
             stage="providers",
         )

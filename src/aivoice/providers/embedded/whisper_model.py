@@ -190,16 +190,20 @@ def load_base(workers: int) -> WhisperModel:
     The halves are joined in a temporary folder that is gone when the model is loaded. (CTranslate2 can also load from
     memory, but then never gives 250 MB of it back.)
     """
-    halves = [part.path() for part in WHISPER_BASE]
     with tempfile.TemporaryDirectory(prefix="aivoice-whisper-") as name:
-        folder = Path(name)
-        for side in ("config.json", "tokenizer.json", "vocabulary.txt"):
-            shutil.copyfile(halves[0].with_name(side), folder / side)
-        with open(folder / "model.bin", "wb") as joined:
-            for half in halves:
-                with open(half, "rb") as part:
-                    shutil.copyfileobj(part, joined, 1 << 20)
-        return WhisperModel(folder, english_only=False, workers=workers)
+        join_base(Path(name))
+        return WhisperModel(Path(name), english_only=False, workers=workers)
+
+
+def join_base(folder: Path) -> None:
+    """Whisper base as one model in `folder`, in CTranslate2's format. MissingModelError."""
+    halves = [part.path() for part in WHISPER_BASE]
+    for side in ("config.json", "tokenizer.json", "vocabulary.txt"):
+        shutil.copyfile(halves[0].with_name(side), folder / side)
+    with open(folder / "model.bin", "wb") as joined:
+        for half in halves:
+            with open(half, "rb") as part:
+                shutil.copyfileobj(part, joined, 1 << 20)
 
 
 def load_tiny(workers: int) -> WhisperModel:

@@ -1,0 +1,158 @@
+"""A plugin's language model behind the LanguageModel port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Literal
+
+from aivoice.core.prompt import GenerationRequest, Message
+from aivoice.errors import ProviderError
+from aivoice.providers import failures
+from aivoice.providers.continuation import Joiner
+from aivoice.providers.data_block import GO_ON, data_block, system_text
+from aivoice.providers.livekit.failing import failure_of
+from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDelta
+
+_ANSWER_S = 30.0
+"""Far longer than any chain waits."""
+
+
+class PluginLlm:
+    """LanguageModel; Warm and Checked where those are given. make: a plugin object for each request, cheap, over
+    connections that all share."""
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        *,
+        name: str,
+        check: Callable[[], Awaitable[None]] | None = None,
+        warm: Callable[[], Awaitable[None]] | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name = name
+        self._make, self._check, self._warm, self._close = make, check, warm, close
+
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
+        """One reply; see the port."""
+        from livekit.agents import APIConnectOptions
+
+        joiner = Joiner(request.begun)
+        model = self._make()
+        ended = False
+        stream = model.chat(
+            chat_ctx=context_of(request),
+            tools=_tools(request),
+            conn_options=APIConnectOptions(max_retry=0, timeout=_ANSWER_S),
+        )
+        try:
+            async for chunk in stream:
+                for delta in self._deltas(chunk, joiner):
+                    ended = ended or isinstance(delta, UsageDelta)
+                    yield delta
+        except ProviderError:
+            raise
+        except Exception as error:
+            raise failure_of(self.name, "llm", error) from error
+        finally:
+            await stream.aclose()
+            await model.aclose()
+        if rest := joiner.rest():
+            yield TextDelta(rest)
+        if not ended:
+            raise failures.disconnected(self.name, "llm")  # usage is the last thing that a whole answer tells
+
+    async def warm(self) -> None:
+        """See `providers.ports.Warm`."""
+        if self._warm is not None:
+            await self._warm()
+
+    async def check(self) -> None:
+        """See `providers.ports.Checked`."""
+        if self._check is not None:
+            await self._check()
+
+    async def aclose(self) -> None:
+        if self._close is not None:
+            await self._close()
+
+    def _deltas(self, chunk: Any, joiner: Joiner) -> list[LlmDelta]:
+        found: list[LlmDelta] = []
+        if chunk.delta is not None:
+            if chunk.delta.content:
+                text = joiner.push(chunk.delta.content)
+                found += [TextDelta(text)] if text else []
+            for call in chunk.delta.tool_calls:
+                found.append(self._call(call))
+        if chunk.usage is not None:
+            usage = chunk.usage
+            found.append(UsageDelta(usage.prompt_tokens, usage.completion_tokens, usage.prompt_cached_tokens))
+        return found
+
+    def _call(self, call: Any) -> ToolCallDelta:
+        arguments = call.arguments or "{}"
+        try:
+            fine = isinstance(json.loads(arguments), dict)
+        except ValueError:
+            fine = False
+        if not fine:
+            raise failures.malformed(self.name, "llm", "a tool call's arguments")
+        return ToolCallDelta(call.call_id, call.name, arguments)
+
+
+def context_of(request: GenerationRequest) -> Any:
+    """The request as a ChatContext: system, history, data of this turn last (so that what providers cache by prefix
+    stays the same)."""
+    from livekit.agents.llm import ChatContext, FunctionCall, FunctionCallOutput
+
+    context = ChatContext.empty()
+    context.add_message(role="system", content=system_text(request))
+    names = {call.id: call.name for message in request.messages for call in message.tool_calls}
+    for number, message in enumerate(request.messages):
+        if message.role == "tool":
+            context.insert(
+                FunctionCallOutput(
+                    call_id=message.tool_call_id or "",
+                    name=names.get(message.tool_call_id or "", ""),
+                    output=message.text,
+                    is_error=False,
+                )
+            )
+            continue
+        group = f"m{number}"
+        if message.text.strip():
+            context.add_message(role=_role(message), content=message.text, id=group)
+        for call in message.tool_calls:
+            context.insert(FunctionCall(call_id=call.id, name=call.name, arguments=call.arguments, group_id=group))
+    for message in _last(request):
+        context.add_message(role=_role(message), content=message.text)
+    return context
+
+
+def _role(message: Message) -> Literal["user", "assistant"]:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _last(request: GenerationRequest) -> list[Message]:
+    """What comes behind the history."""
+    data = data_block(request)
+    last = [Message("user", data)] if data else []
+    if request.begun.strip():
+        last += [Message("assistant", request.begun.rstrip()), Message("user", GO_ON)]
+    return last
+
+
+def _tools(request: GenerationRequest) -> list[Any]:
+    from livekit.agents.llm import function_tool
+
+    async def never(raw_arguments: dict[str, object]) -> str:
+        raise NotImplementedError("our engine runs tools")
+
+    return [
+        function_tool(
+            never,
+            raw_schema={"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        )
+        for tool in request.tools
+    ]

@@ -1,0 +1,268 @@
+"""LiveKit's plugins behind our ports, against stand-ins, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aivoice.core.prompt import GenerationRequest, Message, Passage, ToolCall, ToolSpec
+from aivoice.errors import InputError, ProviderError
+from aivoice.providers.livekit import PluginLlm, PluginTts, plugins
+from aivoice.providers.ports import LlmDelta, SpeechAudio, SpeechMark, TextDelta, ToolCallDelta, UsageDelta
+from aivoice.testing.conformance import llm, name_of, tts
+from aivoice.testing.fake_tts import word_starts
+from aivoice.testing.fakes import AT_ONCE, FakeLlm, LlmBehaviour, Reply
+from aivoice.testing.standins.anthropic import Pace
+from aivoice.testing.standins.openai import OpenAiStandIn
+from aivoice.testing.standins.server import Health
+from aivoice.testing.standins.voices import CartesiaStandIn, ElevenLabsStandIn, ResembleStandIn, VoiceStandIn
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+TOOL = ToolSpec("book", "Books.", {"type": "object", "properties": {"day": {"type": "string"}}}, side_effects=True)
+REQUEST = GenerationRequest("You are the receptionist.", (), (Message("user", "Are you open on Saturday?"),))
+TOOL_REQUEST = GenerationRequest("You are the receptionist.", (TOOL,), (Message("user", "Book it."),))
+LONG = "Yes, on Saturday we are open from nine in the morning until noon, and you may park behind the house."
+SENTENCE = "We are open from nine until noon on Saturday."
+
+
+def author(request: GenerationRequest) -> Reply:
+    return Reply("One moment.", (("book", '{"day":"Tuesday"}'),)) if request.tools else Reply(LONG)
+
+
+async def answer(request: GenerationRequest) -> AsyncIterator[LlmDelta]:
+    async for delta in FakeLlm(author, LlmBehaviour(AT_ONCE, AT_ONCE)).generate(request):
+        yield delta
+
+
+async def with_model(work: Callable[[OpenAiStandIn, PluginLlm], Awaitable[Any]], health: Health = "fine") -> Any:
+    async with OpenAiStandIn(answer, health=health, pace=Pace(0.05, 0.005)) as server:
+        model = plugins.openai_llm(name="second", model="standin-small", key="sk-standin", url=server.base_url)
+        try:
+            return await work(server, model)
+        finally:
+            await model.aclose()
+
+
+async def said(model: PluginLlm, request: GenerationRequest = REQUEST) -> list[LlmDelta]:
+    return [delta async for delta in model.generate(request)]
+
+
+@pytest.mark.parametrize("check", llm.CHECKS, ids=name_of)
+def test_the_models_suite(check: Any) -> None:
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        await check(llm.Subject(model, REQUEST, TOOL_REQUEST))
+
+    asyncio.run(with_model(scenario))
+
+
+def test_what_a_model_is_asked_and_answers() -> None:
+    messages = (
+        Message("user", "Book Tuesday."),
+        Message("assistant", "One moment.", (ToolCall("c1", "book", '{"day":"Tuesday"}'),)),
+        Message("tool", '{"status":"ok"}', tool_call_id="c1"),
+        Message("user", "Thanks"),
+    )
+    request = GenerationRequest("Be kind.", (TOOL,), messages, (Passage("Open at nine.", "faq"),), "name: Ana")
+
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        deltas = await said(model, request)
+        assert server.last is not None
+        assert (server.last.system, server.last.messages, server.last.state) == ("Be kind.", messages, "name: Ana")
+        assert [passage.text for passage in server.last.passages] == ["Open at nine."]
+        assert [(d.name, d.arguments) for d in deltas if isinstance(d, ToolCallDelta)] == [
+            ("book", '{"day":"Tuesday"}')
+        ]
+        assert isinstance(deltas[-1], UsageDelta)
+
+    asyncio.run(with_model(scenario))
+
+
+def test_a_reply_is_gone_on_with() -> None:
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> str:
+        request = GenerationRequest("", (), REQUEST.messages, begun="Yes, on Saturday we")
+        return request.begun + "".join(d.text for d in await said(model, request) if isinstance(d, TextDelta))
+
+    assert asyncio.run(with_model(scenario)) == LONG
+
+
+FAILURES: list[tuple[Health, set[str]]] = [
+    ("refused", {"unreachable"}),
+    ("unauthorized", {"bad_key"}),
+    ("rate_limited", {"rate_limited"}),
+    ("broken", {"unavailable"}),
+    ("malformed", {"malformed", "disconnected", "unavailable", "unreachable"}),
+    ("disconnects", {"disconnected", "unreachable"}),
+]
+"""Plugins swallow what exactly they met where something breaks inside a stream."""
+
+
+@pytest.mark.parametrize(("health", "codes"), FAILURES)
+def test_each_way_a_model_fails(health: Health, codes: set[str]) -> None:
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        started = time.monotonic()
+        with pytest.raises(ProviderError) as caught:
+            await said(model)
+        assert caught.value.code in codes
+        assert time.monotonic() - started < 3
+        assert "Saturday" not in str(caught.value)
+
+    asyncio.run(with_model(scenario, health))
+
+
+def test_cancelling_a_model_closes_its_connection() -> None:
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        task = asyncio.ensure_future(said(model))
+        await asyncio.sleep(0.12)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(0.1)
+        assert server.open_streams == 0
+        charged = server.charged
+        await asyncio.sleep(0.1)
+        assert server.charged == charged
+
+    asyncio.run(with_model(scenario))
+
+
+def test_a_model_is_checked() -> None:
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        await model.warm()
+        await model.check()
+        for changes, code in (({"key": "wrong"}, "bad_key"), ({"model": "nonesuch"}, "rejected")):
+            given = {"model": "standin-small", "key": "sk-standin", "url": server.base_url, **changes}
+            other = plugins.openai_llm(name="second", **given)
+            with pytest.raises(ProviderError) as caught:
+                await other.check()
+            assert caught.value.code == code
+            await other.aclose()
+
+    asyncio.run(with_model(scenario))
+
+
+def test_a_wrong_option_is_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"provider second: .*nonesuch"):
+        plugins.openai_llm(name="second", model="m", key="k", options={"nonesuch": 1})
+
+
+# ---------------------------------------------------------------- voices
+
+
+def _cartesia(http: aiohttp.ClientSession, server: VoiceStandIn, **changes: Any) -> PluginTts:
+    given = {"voice": "front-desk", "key": server.key, "url": server.url, **changes}
+    return plugins.cartesia_tts(http, name="cartesia", **given)
+
+
+def _elevenlabs(http: aiohttp.ClientSession, server: Any, **changes: Any) -> PluginTts:
+    given = {"voice": "front-desk", "key": server.key, "url": server.base_url, **changes}
+    return plugins.elevenlabs_tts(http, name="elevenlabs", **given)
+
+
+def _resemble(http: aiohttp.ClientSession, server: VoiceStandIn, **changes: Any) -> PluginTts:
+    from livekit.plugins.resemble import tts as plugin
+
+    plugin.RESEMBLE_REST_API_URL = f"{server.url}/synthesize"
+    given = {"voice": "front-desk", "key": server.key, **changes}
+    return plugins.resemble_tts(http, name="resemble", **given)
+
+
+VOICES: dict[str, tuple[type[VoiceStandIn], Callable[..., PluginTts]]] = {
+    "cartesia": (CartesiaStandIn, _cartesia),
+    "elevenlabs": (ElevenLabsStandIn, _elevenlabs),
+    "resemble": (ResembleStandIn, _resemble),
+}
+
+
+async def with_voice(
+    name: str, work: Callable[[VoiceStandIn, PluginTts], Awaitable[Any]], health: Health = "fine"
+) -> Any:
+    standin, make = VOICES[name]
+    async with standin(health=health) as server, aiohttp.ClientSession() as http:
+        voice = make(http, server)
+        try:
+            return await work(server, voice)
+        finally:
+            await voice.aclose()
+
+
+async def spoken(voice: PluginTts, text: str = SENTENCE) -> tuple[int, list[SpeechMark]]:
+    stream = await voice.open()
+    samples, marks = 0, []
+    try:
+        stream.push(text)
+        stream.finish()
+        async for event in stream:
+            match event:
+                case SpeechAudio(count, _):
+                    samples += count
+                case SpeechMark():
+                    marks.append(event)
+    finally:
+        await stream.aclose()
+    return samples, marks
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize("check", tts.CHECKS, ids=name_of)
+def test_the_voices_suite(name: str, check: Any) -> None:
+    async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
+        await check(tts.Subject(voice))
+
+    asyncio.run(with_voice(name, scenario))
+
+
+@pytest.mark.parametrize("name", ["cartesia", "elevenlabs"])
+def test_words_are_marked_where_they_are_spoken(name: str) -> None:
+    async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
+        samples, marks = await spoken(voice)
+        starts = word_starts(SENTENCE)
+        assert [mark.word for mark in marks] == list(range(len(starts)))
+        assert all(abs(mark.sample - start) < 1_000 for mark, start in zip(marks, starts, strict=True))
+        assert samples > starts[-1]
+
+    asyncio.run(with_voice(name, scenario))
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize(("health", "codes"), FAILURES)
+def test_each_way_a_voice_fails(name: str, health: Health, codes: set[str]) -> None:
+    async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
+        started = time.monotonic()
+        with pytest.raises(ProviderError) as caught:
+            await spoken(voice)
+        assert caught.value.code in codes
+        assert time.monotonic() - started < 3
+        assert "Saturday" not in str(caught.value)
+
+    asyncio.run(with_voice(name, scenario, health))
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_two_clauses_at_once_do_not_mix(name: str) -> None:
+    async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
+        alone, _ = await spoken(voice)
+        short, _ = await spoken(voice, "Yes.")
+        both = await asyncio.gather(spoken(voice), spoken(voice, "Yes."))
+        assert [samples for samples, _ in both] == pytest.approx([alone, short], abs=400)
+
+    asyncio.run(with_voice(name, scenario))
+
+
+@pytest.mark.parametrize("name", ["cartesia", "elevenlabs"])
+def test_a_voice_is_checked(name: str) -> None:
+    async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
+        await voice.check()
+        async with aiohttp.ClientSession() as http:
+            for changes, code in (({"key": "wrong"}, "bad_key"), ({"voice": "nobody"}, "rejected")):
+                other = VOICES[name][1](http, server, **changes)
+                with pytest.raises(ProviderError) as caught:
+                    await other.check()
+                assert caught.value.code == code
+                await other.aclose()
+
+    asyncio.run(with_voice(name, scenario))
