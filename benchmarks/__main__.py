@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks import embedded_calls, embedded_turns, media, peers, platform_figures, sweep
-from benchmarks.faults import matrix
+from benchmarks import embedded_calls, embedded_turns, media, peers, platform_figures, sockets, sweep
+from benchmarks.faults import killed, matrix
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 PARTS: dict[str, Callable[[list[str]], int]] = {
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[list[str]], int]] = {
     "turns": embedded_turns.main,
     "platform": platform_figures.main,
     "faults": matrix.main,
+    "sockets": sockets.main,
     "sweep": sweep.main,
     "peers": peers.main,
 }
@@ -33,6 +34,8 @@ def main(arguments: list[str]) -> int:
     """Exit status: the highest; each part runs whatever became of the others."""
     if arguments in (["--help"], ["-h"]):
         return show_help()
+    if arguments and arguments[0] == "killed":
+        return killed.main(arguments[1:])
     if arguments and arguments[0] in PARTS:
         return PARTS[arguments[0]](arguments[1:])
     if "--prove" in arguments:

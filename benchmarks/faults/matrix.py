@@ -42,12 +42,14 @@ USUAL: dict[Stage, str] = {"stt": "deepgram", "llm": "claude", "tts": "chatterbo
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """service "": nothing fails. alone: nobody of its kind stands behind the one that fails."""
+    """service "": nothing fails. alone: nobody of its kind stands behind the one that fails. local: no service at all,
+    the same stages in this process."""
 
-    service: str
-    fault: Fault | Literal[""]
-    phase: Phase
+    service: str = ""
+    fault: Fault | Literal[""] = ""
+    phase: Phase = "first turn"
     alone: bool = False
+    local: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Outcome:
 
 
 def cases(services: Sequence[str]) -> list[Case]:
-    every = [Case("", "", "first turn")]
+    every = [Case()]
     for name in services:
         without = SERVICES[name].without
         every += [Case(name, fault, phase) for fault in FAULTS if fault not in without for phase in PHASES]
@@ -148,7 +150,7 @@ async def _providers(case: Case, world: World, running: list[Running]) -> Provid
     chains: dict[str, list[object]] = {}
     for stage, usual in USUAL.items():
         name = case.service if failing is not None and failing.stage == stage else usual
-        service: Service | None = SERVICES.get(name)
+        service: Service | None = None if case.local else SERVICES.get(name)
         chains[stage] = []
         if service is not None:
             made: Running = await service.start(world, f"{name}-{world.host}")

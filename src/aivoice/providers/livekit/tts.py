@@ -1,8 +1,15 @@
-"""A plugin's voice behind the TextToSpeech port: whole clauses in, 16 kHz PCM and word marks out."""
+"""A plugin's voice behind the TextToSpeech port: whole clauses in, 16 kHz PCM and word marks out.
+
+Clauses are handed over whole: plugins cut texts into sentences, and send none before they have seen the beginning of
+the next (some 14 tokens later); a clause with its end sends at once, and a service that knows the end of its text does
+not wait for more.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,17 +17,22 @@ from aivoice.audio.frames import SAMPLE_RATE
 from aivoice.audio.resample import Resampler
 from aivoice.errors import ProviderError
 from aivoice.providers import failures
-from aivoice.providers.livekit.failing import failure_of
+from aivoice.providers.livekit.failing import failure_of, quieten
+from aivoice.providers.livekit.marks import Marks
+from aivoice.providers.livekit.pool import Lent, Pool
 from aivoice.providers.ports import SpeechAudio, SpeechEvent, SpeechMark
 
 _TIMED = "lk.timed_transcripts"
 _ANSWER_S = 15.0
+_STALE = ("disconnected", "unreachable")
 
 
 class PluginTts:
-    """TextToSpeech, Warm, Checked. make(voice): a plugin object, one a voice, whose connections its clauses share.
+    """TextToSpeech, Warm, Checked, Revised. make(voice): a new plugin object, cheap, over an HTTP session that all share;
+    each clause has one alone, with the connection of an earlier clause where there is one (`livekit.pool`).
 
     streaming: over the plugin's stream (WebSocket); else one request a clause. revision: see `providers.ports.Revised`.
+    voice: what "default" means. warm: opens a connection where the plugin cannot.
     """
 
     streams_text = False
@@ -34,19 +46,22 @@ class PluginTts:
         revision: str = "",
         voice: str = "default",
         check: Callable[[], Awaitable[None]] | None = None,
+        warm: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        quieten()
         self.name, self.revision = name, revision
-        self._make, self._streaming, self._voice, self._check = make, streaming, voice, check
-        self._plugins: dict[str, Any] = {}
+        self._streaming, self._voice, self._check, self._warm = streaming, voice, check, warm
+        self._pool = Pool(make, prewarm=streaming)
 
     async def open(self, *, voice: str = "default") -> PluginSpeech:
         """Nothing is asked of the service before `finish`."""
-        return PluginSpeech(self._plugin(voice), self.name, streaming=self._streaming)
+        return PluginSpeech(self._pool, self._voice if voice == "default" else voice, self.name, self._streaming)
 
     async def warm(self) -> None:
-        """See `providers.ports.Warm`: the plugins open their connections."""
-        for plugin in self._plugins.values():
-            plugin.prewarm()
+        """See `providers.ports.Warm`: the default voice's next clause finds a connection."""
+        self._pool.warm(self._voice)
+        if self._warm is not None:
+            await self._warm()
 
     async def check(self) -> None:
         """See `providers.ports.Checked`."""
@@ -54,21 +69,15 @@ class PluginTts:
             await self._check()
 
     async def aclose(self) -> None:
-        plugins, self._plugins = self._plugins, {}
-        for plugin in plugins.values():
-            await plugin.aclose()
-
-    def _plugin(self, voice: str) -> Any:
-        if voice not in self._plugins:
-            self._plugins[voice] = self._make(self._voice if voice == "default" else voice)
-        return self._plugins[voice]
+        """Ends every connection, within 1 s."""
+        await self._pool.aclose()
 
 
 class PluginSpeech:
     """One clause; see the port."""
 
-    def __init__(self, plugin: Any, name: str, *, streaming: bool) -> None:
-        self._plugin, self._name, self._streaming = plugin, name, streaming
+    def __init__(self, pool: Pool, voice: str, name: str, streaming: bool) -> None:
+        self._pool, self._voice, self._name, self._streaming = pool, voice, name, streaming
         self._text = ""
         self._finished = asyncio.Event()
         self._closed = False
@@ -89,72 +98,88 @@ class PluginSpeech:
 
     async def __aiter__(self) -> AsyncIterator[SpeechEvent]:
         await self._finished.wait()
-        if self._closed or not self._text.strip():
-            return
-        marks = _Marks()
-        resampler: Resampler | None = None
+        if self._closed or not any(letter.isalnum() for letter in self._text):
+            return  # services answer marks without words with nothing, or not at all
+        lent = self._pool.lend(self._voice)
         heard = False
         try:
-            self._stream = self._begin()
+            async for event in self._speech(lent):
+                heard = True
+                yield event
+        except ProviderError as error:
+            if heard or not lent.used or error.code not in _STALE:
+                raise
+            # the connection had ended while it waited: nothing was said over it, so it is asked for anew
+            async for event in self._speech(self._pool.lend(self._voice, fresh=True)):
+                yield event
+
+    async def _speech(self, lent: Lent) -> AsyncIterator[SpeechEvent]:
+        """The clause by one plugin object, which is given back at the end."""
+        out, whole = _Out(self._text), False
+        try:
+            self._stream = self._begin(lent.plugin)
             async for event in self._stream:
-                frame = event.frame
-                for mark in marks.of(frame.userdata.get(_TIMED) or ()):
-                    yield mark
-                if not frame.samples_per_channel:
-                    continue
-                if resampler is None:
-                    resampler = Resampler(frame.sample_rate, SAMPLE_RATE)
-                pcm = resampler.push(_mono(frame))
-                if pcm:
-                    heard = True
-                    yield SpeechAudio(len(pcm) // 2, pcm)
-            if resampler is not None and (pcm := resampler.push(b"", last=True)):
-                yield SpeechAudio(len(pcm) // 2, pcm)
-        except ProviderError:
-            raise
+                for each in out.frame(event.frame):
+                    yield each
+            for each in out.rest():
+                yield each
+            whole = not self._closed
         except Exception as error:
             if self._closed:
                 return
-            raise failure_of(self._name, "tts", error) from error
+            raise failure_of(self._name, "tts", error) from None
         finally:
-            if self._stream is not None:
-                await self._stream.aclose()
-        if not heard and not self._closed:
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                await stream.aclose()
+            self._pool.give_back(lent, well=whole)
+            if not whole and self._closed:
+                self._pool.warm(self._voice)  # the caller spoke: the answer shall find a connection again
+        if not out.samples and not self._closed:
             raise failures.disconnected(self._name, "tts")
 
-    def _begin(self) -> Any:
+    def _begin(self, plugin: Any) -> Any:
         from livekit.agents import APIConnectOptions
 
         options = APIConnectOptions(max_retry=0, timeout=_ANSWER_S)
         if not self._streaming:
-            return self._plugin.synthesize(self._text, conn_options=options)
-        stream = self._plugin.stream(conn_options=options)
+            return plugin.synthesize(self._text, conn_options=options)
+        stream = plugin.stream(conn_options=options)
         stream.push_text(self._text)
         stream.end_input()
         return stream
 
 
-class _Marks:
-    """Words with their times, counted as they come: plugins give the text back word by word, in order."""
+class _Out:
+    """Frames as our events: each mark comes before the stretch of audio that it lies in, and none behind the last."""
 
-    def __init__(self) -> None:
-        self._word = 0
-        self._open = False
+    def __init__(self, text: str) -> None:
+        self.samples = 0
+        self._marks = Marks(text)
+        self._waiting: deque[SpeechMark] = deque()
+        self._resampler: Resampler | None = None
 
-    def of(self, timed: Any) -> list[SpeechMark]:
-        """timed: strings with `start_time` in seconds of the clause's audio."""
-        found: list[SpeechMark] = []
-        for each in timed:
-            text, start = str(each), getattr(each, "start_time", None)
-            for index, _ in enumerate(text.split()):
-                joined = index == 0 and self._open and not text[:1].isspace()
-                if not joined:
-                    if isinstance(start, int | float):
-                        found.append(SpeechMark(self._word, max(0, round(start * SAMPLE_RATE))))
-                    self._word += 1
-            if text:
-                self._open = not text[-1].isspace()
-        return found
+    def frame(self, frame: Any) -> list[SpeechEvent]:
+        self._waiting.extend(self._marks.of(frame.userdata.get(_TIMED) or (), self.samples))
+        if not frame.samples_per_channel:
+            return []
+        if self._resampler is None:
+            self._resampler = Resampler(frame.sample_rate, SAMPLE_RATE)
+        return self._given(self._resampler.push(_mono(frame)))
+
+    def rest(self) -> list[SpeechEvent]:
+        out = self._given(self._resampler.push(b"", last=True)) if self._resampler is not None else []
+        return [*out, *(SpeechMark(mark.word, self.samples) for mark in self._waiting)] if self.samples else out
+
+    def _given(self, pcm: bytes) -> list[SpeechEvent]:
+        if not pcm:
+            return []
+        audio = SpeechAudio(len(pcm) // 2, pcm)
+        self.samples += audio.samples
+        due: list[SpeechEvent] = []
+        while self._waiting and self._waiting[0].sample <= self.samples:
+            due.append(self._waiting.popleft())
+        return [*due, audio]
 
 
 def _mono(frame: Any) -> bytes:
@@ -165,3 +190,38 @@ def _mono(frame: Any) -> bytes:
         return data
     view = memoryview(data).cast("h")
     return bytes(view[::channels].tobytes())
+
+
+@functools.cache
+def whole_texts() -> Any:
+    """A SentenceTokenizer that keeps a clause whole: one message to the service, sent when its text ends."""
+    from livekit.agents import tokenize
+
+    class WholeStream(tokenize.SentenceStream):
+        def __init__(self) -> None:
+            super().__init__()
+            self._text = ""
+
+        def push_text(self, text: str) -> None:
+            self._text += text
+
+        def flush(self) -> None:
+            text, self._text = self._text, ""
+            if text.strip() and not self.closed:
+                self._event_ch.send_nowait(tokenize.TokenData(token=text.strip()))
+
+        def end_input(self) -> None:
+            self.flush()
+            self._do_close()
+
+        async def aclose(self) -> None:
+            self._do_close()
+
+    class WholeTexts(tokenize.SentenceTokenizer):
+        def tokenize(self, text: str, *, language: str | None = None) -> list[str]:
+            return [text]
+
+        def stream(self, *, language: str | None = None) -> tokenize.SentenceStream:
+            return WholeStream()
+
+    return WholeTexts()

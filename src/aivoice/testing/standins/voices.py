@@ -40,6 +40,13 @@ class VoiceStandIn(StandIn):
         super().__init__(health)
         self.first_s, self.key, self.voices = first_s, key, voices
 
+    tells_words = True
+    """Whether word times are told where the service has them (`word_starts`)."""
+
+    async def pieces(self, text: str, rate: int) -> list[bytes]:
+        """What is said, s16le at `rate` Hz; a subclass may have a better voice."""
+        return samples_of(text, rate)
+
     async def begin(self) -> bool:
         """The wait for the first audio; False: there will be none."""
         health = self.health
@@ -106,11 +113,11 @@ class CartesiaStandIn(VoiceStandIn):
         seconds = [start / 16_000 for start in starts]
         ends = [start + word_ms(word) / 1_000 for start, word in zip(seconds, words, strict=True)]
         times = {"words": words, "start": seconds, "end": ends}
-        await ws.send_json(
-            {"type": "timestamps", "context_id": context, "status_code": 206, "done": False, "word_timestamps": times}
-        )
+        timed = {"type": "timestamps", "context_id": context, "status_code": 206, "word_timestamps": times}
+        if self.tells_words:
+            await ws.send_json({**timed, "done": False})
         self.charged += len(text)
-        for number, pcm in enumerate(samples_of(text, rate)):
+        for number, pcm in enumerate(await self.pieces(text, rate)):
             data = base64.b64encode(pcm).decode()
             await ws.send_json(
                 {"type": "chunk", "context_id": context, "data": data, "status_code": 206, "done": False}
@@ -179,8 +186,8 @@ class ElevenLabsStandIn(VoiceStandIn):
                 await ws.send_str('{"contextId": ')
                 return
             self.charged += len(text)
-            alignment: dict[str, Any] | None = _characters(text)
-            for number, pcm in enumerate(samples_of(text, RATE)):
+            alignment: dict[str, Any] | None = _characters(text) if self.tells_words else None
+            for number, pcm in enumerate(await self.pieces(text, RATE)):
                 audio = {"audio": base64.b64encode(pcm).decode(), "contextId": context}
                 await ws.send_json({**audio, "alignment": alignment, "normalizedAlignment": alignment})
                 alignment = None

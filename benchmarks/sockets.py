@@ -1,0 +1,69 @@
+"""What real sockets cost: the same calls with the same stage latencies, in this process and over adapters.
+
+`python -m benchmarks sockets`: for each number of calls at once, both variants in turn, mouth to ear of each turn that
+is answered at once (the first and the last). Deepgram, Claude and Cartesia, each with its protocol, on loopback; the
+stand-ins run in the same process, so their work is in the figures, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.faults import matrix
+from benchmarks.faults.booking import NAME
+from benchmarks.faults.matrix import Case, Outcome, run_all
+
+GOAL_ONE_MS, GOAL_FIFTY_MS = 30.0, 60.0
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def turns_ms(outcomes: Sequence[Outcome]) -> list[float]:
+    """Mouth to ear, ms, of the turns without a tool."""
+    return [each.first * 1_000 for outcome in outcomes for each in outcome.heard.silences if each.said != NAME]
+
+
+def measure(at_once: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Both variants, in turn; p50, p95, p99 in ms and how many turns."""
+    found: dict[str, list[float]] = {"in process": [], "sockets": []}
+    for _ in range(rounds):
+        for name, case in (("in process", Case(local=True)), ("sockets", Case())):
+            found[name] += turns_ms(asyncio.run(run_all([case] * at_once, at_once=at_once)))
+    return {
+        name: {
+            "turns": len(values),
+            **{f"p{share}": round(percentile(values, share / 100), 1) for share in (50, 95, 99)},
+        }
+        for name, values in found.items()
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Status 1 where sockets cost more than asked."""
+    parser = argparse.ArgumentParser(prog="benchmarks sockets", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6, help="of single calls; of fifty: a third")
+    parser.add_argument("--quick", action="store_true", help="one round of one and of five calls")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--docs", type=Path, help="taken, and left alone: docs/providers.md quotes the figures")
+    asked = parser.parse_args(arguments)
+    matrix.USUAL["tts"] = "cartesia"  # its clauses stream as the reference's do
+    loads = {1: 1, 5: 1} if asked.quick else {1: asked.rounds, 50: max(1, asked.rounds // 3)}
+    figures = {str(at_once): measure(at_once, rounds) for at_once, rounds in loads.items()}
+    fine = True
+    for at_once, both in figures.items():
+        for name, values in both.items():
+            print(f"{at_once:>3} at once, {name:<10}: {values}")
+        share, goal = ("p50", GOAL_ONE_MS) if at_once == "1" else ("p99", GOAL_FIFTY_MS)
+        more = both["sockets"][share] - both["in process"][share]
+        fine = fine and more <= goal
+        print(f"    sockets cost {more:.1f} ms at {share} (at most {goal:.0f})")
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return 0 if fine else 1
