@@ -28,7 +28,7 @@ from aivoice.testing.line import Line
 from aivoice.testing.owned import beside
 from benchmarks.faults import booking
 from benchmarks.faults.caller import BookingCaller, Heard
-from benchmarks.faults.services import FAULTS, SERVICES, Fault, Names, Running, Service, Stage, World
+from benchmarks.faults.services import FAULTS, SERVICES, Fault, Names, Running, Service, Stage, World, preload
 
 Phase = Literal["first turn", "mid-reply", "during a tool"]
 PHASES: tuple[Phase, ...] = ("first turn", "mid-reply", "during a tool")
@@ -169,6 +169,7 @@ async def _providers(case: Case, world: World, running: list[Running]) -> Provid
 async def run_all(every: Sequence[Case], *, at_once: int) -> list[Outcome]:
     """In order; progress on standard error."""
     names = Names()
+    preload()
     limit = asyncio.Semaphore(at_once)
     done = 0
 
@@ -231,9 +232,25 @@ def main(arguments: list[str]) -> int:
     for outcome in outcomes:
         if not (outcome.spoken and outcome.done):
             print(f"- {outcome.case}: {outcome.reason}; booked {outcome.booked}; {outcome.heard}")
+    if asked.docs:
+        asked.docs.write_text(rewritten(asked.docs.read_text(encoding="utf-8"), outcomes), encoding="utf-8")
     if asked.json:
         asked.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1), encoding="utf-8")
     return 0 if spoken == calls and done >= 0.95 * calls else 1
+
+
+BEGIN, END = "<!-- fault matrix -->", "<!-- end of the fault matrix -->"
+
+
+def rewritten(page: str, outcomes: Sequence[Outcome]) -> str:
+    """The page with this run between its two marks; unchanged where it has none."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        return page
+    calls, spoken, done = verdict(outcomes)
+    head = f"{calls} calls: speech in time in {spoken}, the task done in {done}."
+    return "\n".join((f"{before}{BEGIN}", head, "", *table(outcomes), f"{END}{after}"))
 
 
 def quick(every: Sequence[Case]) -> list[Case]:

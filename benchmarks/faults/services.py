@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import aiohttp
 
+from aivoice.audio.resample import Resampler
 from aivoice.testing.standins.anthropic import AnthropicStandIn
 from aivoice.testing.standins.chatterbox import ChatterboxStandIn
 from aivoice.testing.standins.deepgram import DeepgramStandIn
@@ -45,6 +47,9 @@ FAULTS: tuple[Fault, ...] = (
     "dns_gone",
 )
 SLOW_S = 8.0
+
+
+_PLUGINS = ("openai", "cartesia", "elevenlabs", "resemble")
 
 
 class Names:
@@ -190,6 +195,13 @@ SERVICES: dict[str, Service] = {
         Service("elevenlabs", "tts", _elevenlabs),
     )
 }
+
+
+def preload() -> None:
+    """The libraries take seconds to import: before any call, as a server does it at its start."""
+    for name in ("anthropic", "openai", "livekit.agents", *(f"livekit.plugins.{each}" for each in _PLUGINS)):
+        importlib.import_module(name)
+    Resampler(24_000, 16_000)
 
 
 def healths() -> tuple[Health, ...]:
