@@ -11,7 +11,7 @@ from aivoice.errors import ProviderError
 from aivoice.providers import failures
 from aivoice.providers.continuation import Joiner
 from aivoice.providers.data_block import GO_ON, data_block, system_text
-from aivoice.providers.livekit.failing import failure_of
+from aivoice.providers.livekit.failing import failure_of, quieten
 from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 
 _ANSWER_S = 30.0
@@ -20,48 +20,68 @@ _ANSWER_S = 30.0
 
 class PluginLlm:
     """LanguageModel; Warm and Checked where those are given. make: a plugin object for each request, cheap, over
-    connections that all share."""
+    connections that all share; shared: it gives the same one each time, which is not closed after a request.
+
+    most: the service's name for the bound of a reply's tokens (`GenerationRequest.answer_tokens`); "": none is sent.
+    A reply that ends without telling its usage has broken off, once one has told it: servers that never do exist.
+    """
 
     def __init__(
         self,
         make: Callable[[], Any],
         *,
         name: str,
+        most: str = "",
+        shared: bool = False,
         check: Callable[[], Awaitable[None]] | None = None,
         warm: Callable[[], Awaitable[None]] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        quieten()
         self.name = name
-        self._make, self._check, self._warm, self._close = make, check, warm, close
+        self._make, self._most, self._shared = make, most, shared
+        self._check, self._warm, self._close = check, warm, close
+        self._tells_usage = False
 
     async def generate(self, request: GenerationRequest) -> AsyncIterator[LlmDelta]:
         """One reply; see the port."""
-        from livekit.agents import APIConnectOptions
-
         joiner = Joiner(request.begun)
-        model = self._make()
-        ended = False
-        stream = model.chat(
-            chat_ctx=context_of(request),
-            tools=_tools(request),
-            conn_options=APIConnectOptions(max_retry=0, timeout=_ANSWER_S),
-        )
+        useful = ended = False
+        model: Any = None
+        stream: Any = None
         try:
+            model = self._make()
+            stream = self._asked(model, request)
             async for chunk in stream:
                 for delta in self._deltas(chunk, joiner):
+                    useful = useful or not isinstance(delta, UsageDelta)
                     ended = ended or isinstance(delta, UsageDelta)
                     yield delta
         except ProviderError:
             raise
-        except Exception as error:
-            raise failure_of(self.name, "llm", error) from error
+        except Exception as error:  # noqa: BLE001 - told as one of ours
+            raise failure_of(self.name, "llm", error) from None
         finally:
-            await stream.aclose()
-            await model.aclose()
+            if stream is not None:
+                await stream.aclose()
+            if model is not None and not self._shared:
+                await model.aclose()
+        self._tells_usage = self._tells_usage or ended
+        if not ended and (self._tells_usage or not useful):
+            raise failures.disconnected(self.name, "llm")
         if rest := joiner.rest():
             yield TextDelta(rest)
-        if not ended:
-            raise failures.disconnected(self.name, "llm")  # usage is the last thing that a whole answer tells
+
+    def _asked(self, model: Any, request: GenerationRequest) -> Any:
+        from livekit.agents import APIConnectOptions
+
+        extra = {"extra_kwargs": {self._most: request.answer_tokens}} if self._most else {}
+        return model.chat(
+            chat_ctx=context_of(request),
+            tools=_tools(request),
+            conn_options=APIConnectOptions(max_retry=0, timeout=_ANSWER_S),
+            **extra,
+        )
 
     async def warm(self) -> None:
         """See `providers.ports.Warm`."""

@@ -1,21 +1,26 @@
 """LiveKit plugins by the names of ``providers.yaml``: openai (and whatever speaks its API), cartesia, elevenlabs,
-resemble."""
+resemble; any other plugin that is installed by `other_llm`, `other_tts`, `other_stt`.
+
+Importing livekit-agents takes some 4 CPU-s, and plugins insist on the main thread: build providers at the start.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 
-from aivoice.errors import InputError, MissingModelError, ProviderError
+from aivoice.errors import InputError
 from aivoice.providers import failures
-from aivoice.providers.failures import Stage
+from aivoice.providers.livekit.asking import Asked, asking, opening, unknown
 from aivoice.providers.livekit.llm import PluginLlm
-from aivoice.providers.livekit.tts import PluginTts
+from aivoice.providers.livekit.making import loaded, made, parameters, taken
+from aivoice.providers.livekit.stt import PluginStt
+from aivoice.providers.livekit.tts import PluginTts, whole_texts
 
 OPENAI, CARTESIA, ELEVENLABS = "https://api.openai.com/v1", "https://api.cartesia.ai", "https://api.elevenlabs.io/v1"
+RESEMBLE, RESEMBLE_SPEECH = "https://app.resemble.ai/api/v2", "https://f.cluster.resemble.ai/synthesize"
 _KEEP_S = 300.0
 _CHECK_S = 8.0
 _NO_KEY = "none"
@@ -27,9 +32,10 @@ def openai_llm(
 ) -> PluginLlm:
     """Chat completions, streamed. url: of any service that speaks them (Ollama, vLLM). options: of the plugin's LLM.
 
-    Raises MissingModelError, InputError.
+    A reply is bounded by the request's `answer_tokens`: as ``max_completion_tokens`` for OpenAI itself, ``max_tokens``
+    for others. Raises MissingModelError, InputError.
     """
-    plugin = _plugin("openai")
+    cls = loaded(name, "openai", "LLM")
     import httpx2
     import openai
 
@@ -44,13 +50,13 @@ def openai_llm(
     )
 
     def make() -> Any:
-        return _made(name, plugin.LLM, {"model": model, "client": client, "max_retries": 0, **(options or {})})
+        return made(name, cls, {"model": model, "client": client, "max_retries": 0, **(options or {})})
 
     async def check() -> None:
         try:
             await client.models.retrieve(model, timeout=_CHECK_S)
         except openai.NotFoundError:
-            raise _unknown(name, "llm", "model", model) from None
+            raise unknown(name, "llm", "model", model) from None
         except openai.APIStatusError as error:
             raise failures.of_status(name, "llm", error.status_code) from None
         except openai.OpenAIError as error:
@@ -59,11 +65,12 @@ def openai_llm(
     async def warm() -> None:
         try:
             await client.models.list(timeout=_CHECK_S)
-        except openai.OpenAIError:
+        except (openai.OpenAIError, ValueError):
             return
 
     make()  # a wrong option is told now
-    return PluginLlm(make, name=name, check=check, warm=warm, close=client.close)
+    most = "max_completion_tokens" if url == OPENAI else "max_tokens"
+    return PluginLlm(make, name=name, most=most, check=check, warm=warm, close=client.close)
 
 
 def cartesia_tts(
@@ -77,16 +84,17 @@ def cartesia_tts(
     options: Mapping[str, Any] | None = None,
 ) -> PluginTts:
     """Over its WebSocket, with word times. Raises MissingModelError, InputError."""
-    plugin = _plugin("cartesia")
-    given = {"api_key": key, "model": model, "base_url": url, "http_session": http, **(options or {})}
-
-    def make(voice: str) -> Any:
-        return _made(name, plugin.TTS, {**given, **({"voice": voice} if voice != "default" else {})})
-
+    given = {
+        "api_key": key,
+        "model": model,
+        "base_url": url,
+        "http_session": http,
+        "sample_rate": 16_000,
+        "tokenizer": whole_texts(),
+    }
     headers = {"X-API-Key": key, "Cartesia-Version": "2025-04-16"}
-    check = _asking(http, name, f"{url}/voices/{voice}", headers, voice)
-    make(voice)
-    return PluginTts(make, name=name, streaming=True, revision=model, voice=voice, check=check)
+    check = asking(http, Asked(name, "voice", voice, f"{url}/voices/{voice}", headers))
+    return _voice(name, "cartesia", "voice", voice, {**given, **(options or {})}, revision=model, check=check)
 
 
 def elevenlabs_tts(
@@ -99,23 +107,18 @@ def elevenlabs_tts(
     url: str = ELEVENLABS,
     options: Mapping[str, Any] | None = None,
 ) -> PluginTts:
-    """Over its WebSocket, with word times. Raises MissingModelError, InputError."""
-    plugin = _plugin("elevenlabs")
+    """Over its WebSocket, with word times of the text as it was given. Raises MissingModelError, InputError."""
     given = {
         "api_key": key,
         "model": model,
         "base_url": url,
         "http_session": http,
         "encoding": "pcm_24000",
-        **(options or {}),
+        "preferred_alignment": "original",
+        "word_tokenizer": whole_texts(),
     }
-
-    def make(voice: str) -> Any:
-        return _made(name, plugin.TTS, {**given, **({"voice_id": voice} if voice != "default" else {})})
-
-    check = _asking(http, name, f"{url}/voices/{voice}", {"xi-api-key": key}, voice)
-    make(voice)
-    return PluginTts(make, name=name, streaming=True, revision=model, voice=voice, check=check)
+    check = asking(http, Asked(name, "voice", voice, f"{url}/voices/{voice}", {"xi-api-key": key}))
+    return _voice(name, "elevenlabs", "voice_id", voice, {**given, **(options or {})}, revision=model, check=check)
 
 
 def resemble_tts(
@@ -125,64 +128,121 @@ def resemble_tts(
     voice: str,
     key: str,
     model: str = "",
+    url: str = RESEMBLE,
     options: Mapping[str, Any] | None = None,
 ) -> PluginTts:
-    """One HTTP request a clause: the plugin's WebSocket needs a plan of its own and sends MP3. Raises
-    MissingModelError, InputError."""
-    plugin = _plugin("resemble")
+    """One HTTP request a clause: the plugin's WebSocket needs a plan of its own and sends MP3. url: of the API that is
+    asked about voices; the plugin itself knows one address of the speech service only. Raises MissingModelError,
+    InputError."""
     given: dict[str, Any] = {
         "api_key": key,
         "http_session": http,
         "use_streaming": False,
         "sample_rate": 16_000,
         **({"model": model} if model else {}),
-        **(options or {}),
     }
+    about = Asked(name, "voice", voice, f"{url}/voices/{voice}", {"Authorization": f"Bearer {key}"})
+    return _voice(
+        name,
+        "resemble",
+        "voice_uuid",
+        voice,
+        {**given, **(options or {})},
+        revision=model,
+        check=asking(http, about),
+        warm=opening(http, RESEMBLE_SPEECH),
+    )
+
+
+def _voice(
+    name: str, plugin: str, member: str, voice: str, given: Mapping[str, Any], *, revision: str, **hooks: Any
+) -> PluginTts:
+    """member: the argument that a voice is given by. Streamed where the plugin can."""
+    cls = loaded(name, plugin, "TTS")
 
     def make(voice: str) -> Any:
-        return _made(name, plugin.TTS, {**given, **({"voice_uuid": voice} if voice != "default" else {})})
+        return made(name, cls, {**given, **({member: voice} if voice not in ("", "default") else {})})
 
-    make(voice)
-    return PluginTts(make, name=name, streaming=False, revision=model, voice=voice)
-
-
-def _plugin(name: str) -> Any:
-    try:
-        return importlib.import_module(f"livekit.plugins.{name}")
-    except ImportError:
-        raise MissingModelError(
-            f"the plugin is not installed: pip install livekit-plugins-{name}", code="model_missing", stage="provider"
-        ) from None
+    streaming = bool(make(voice).capabilities.streaming)  # a wrong option is told now
+    return PluginTts(make, name=name, streaming=streaming, revision=revision, voice=voice or "default", **hooks)
 
 
-def _made(name: str, cls: Any, arguments: dict[str, Any]) -> Any:
-    try:
-        return cls(**arguments)
-    except (TypeError, ValueError) as error:
+# ---------------------------------------------------------------- any other plugin
+
+
+def other_llm(
+    http: aiohttp.ClientSession,
+    plugin: str,
+    *,
+    name: str,
+    model: str = "",
+    key: str = "",
+    url: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> PluginLlm:
+    """plugin: what follows ``livekit.plugins.``. options: arguments of its LLM. One object, which owns its connections,
+    serves all requests: what is told of one comes from its own stream. Raises MissingModelError, InputError."""
+    cls = loaded(name, plugin, "LLM")
+    shared = made(name, cls, taken(name, cls, http, model=model, key=key, url=url, options=options))
+
+    async def warm() -> None:
+        shared.prewarm()
+
+    return PluginLlm(lambda: shared, name=name, shared=True, warm=warm, close=shared.aclose)
+
+
+def other_tts(
+    http: aiohttp.ClientSession,
+    plugin: str,
+    *,
+    name: str,
+    voice: str = "",
+    model: str = "",
+    key: str = "",
+    url: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> PluginTts:
+    """As `other_llm`, for its TTS. Raises MissingModelError, InputError."""
+    cls = loaded(name, plugin, "TTS")
+    given = taken(name, cls, http, model=model, key=key, url=url, options=options, tokenizer=whole_texts)
+    member = _voice_member(name, cls, voice)
+    return _voice(name, plugin, member, voice, given, revision=model or plugin)
+
+
+def other_stt(
+    http: aiohttp.ClientSession,
+    plugin: str,
+    *,
+    name: str,
+    model: str = "",
+    key: str = "",
+    url: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> PluginStt:
+    """As `other_llm`, for its STT. ``answer_ms`` among the options is ours. Raises MissingModelError, InputError."""
+    own = dict(options or {})
+    answer_ms = own.pop("answer_ms", 900)
+    if not isinstance(answer_ms, int) or not 0 < answer_ms <= 10_000:
+        raise InputError(f"provider {name}: answer_ms is 1 to 10000", code="providers_invalid", stage="providers")
+    cls = loaded(name, plugin, "STT")
+    given = taken(name, cls, http, model=model, key=key, url=url, options=own)
+
+    def make() -> Any:
+        return made(name, cls, given)
+
+    make()
+    return PluginStt(make, name=name, answer_ms=answer_ms)
+
+
+def _voice_member(name: str, cls: Any, voice: str) -> str:
+    known = parameters(cls)
+    for member in ("voice", "voice_id", "voice_uuid", "speaker", "reference_id"):
+        if member in known:
+            return member
+    if voice:
         raise InputError(
-            f"provider {name}: {str(error).splitlines()[0][:160]}", code="providers_invalid", stage="providers"
-        ) from None
-
-
-def _unknown(name: str, stage: Stage, what: str, value: str) -> ProviderError:
-    return ProviderError(f"{name}: there is no {what} {value}", code="rejected", stage=stage, retryable=False)
-
-
-def _asking(
-    http: aiohttp.ClientSession, name: str, url: str, headers: Mapping[str, str], voice: str
-) -> Callable[[], Awaitable[None]]:
-    """A check that asks for the voice's description."""
-
-    async def check() -> None:
-        try:
-            async with http.get(url, headers=headers, timeout=aiohttp.ClientTimeout(total=_CHECK_S)) as answer:
-                if answer.status == 404:
-                    raise _unknown(name, "tts", "voice", voice)
-                if answer.status != 200:
-                    raise failures.of_status(name, "tts", answer.status)
-        except TimeoutError:
-            raise ProviderError(f"{name} does not answer", code="timeout", stage="tts") from None
-        except (OSError, aiohttp.ClientError) as error:
-            raise failures.unreachable(name, "tts", error) from None
-
-    return check
+            f"provider {name}: its plugin takes no `voice`: name it among the options",
+            code="providers_invalid",
+            stage="providers",
+        )
+    return "voice"

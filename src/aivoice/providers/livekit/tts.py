@@ -28,8 +28,8 @@ _STALE = ("disconnected", "unreachable")
 
 
 class PluginTts:
-    """TextToSpeech, Warm, Checked, Revised. make(voice): a new plugin object, cheap, over an HTTP session that all share;
-    each clause has one alone, with the connection of an earlier clause where there is one (`livekit.pool`).
+    """TextToSpeech, Warm, Checked, Revised. make(voice): a new plugin object, cheap, over an HTTP session that all
+    share; each clause has one alone, with the connection of an earlier clause where there is one (`livekit.pool`).
 
     streaming: over the plugin's stream (WebSocket); else one request a clause. revision: see `providers.ports.Revised`.
     voice: what "default" means. warm: opens a connection where the plugin cannot.
@@ -115,7 +115,7 @@ class PluginSpeech:
 
     async def _speech(self, lent: Lent) -> AsyncIterator[SpeechEvent]:
         """The clause by one plugin object, which is given back at the end."""
-        out, whole = _Out(self._text), False
+        out, whole, cut = _Out(self._text), False, False
         try:
             self._stream = self._begin(lent.plugin)
             async for event in self._stream:
@@ -124,7 +124,10 @@ class PluginSpeech:
             for each in out.rest():
                 yield each
             whole = not self._closed
-        except Exception as error:
+        except (asyncio.CancelledError, GeneratorExit):
+            cut = True
+            raise
+        except Exception as error:  # noqa: BLE001 - told as one of ours
             if self._closed:
                 return
             raise failure_of(self._name, "tts", error) from None
@@ -133,7 +136,7 @@ class PluginSpeech:
             if stream is not None:
                 await stream.aclose()
             self._pool.give_back(lent, well=whole)
-            if not whole and self._closed:
+            if cut or self._closed:
                 self._pool.warm(self._voice)  # the caller spoke: the answer shall find a connection again
         if not out.samples and not self._closed:
             raise failures.disconnected(self._name, "tts")
@@ -195,9 +198,9 @@ def _mono(frame: Any) -> bytes:
 @functools.cache
 def whole_texts() -> Any:
     """A SentenceTokenizer that keeps a clause whole: one message to the service, sent when its text ends."""
-    from livekit.agents import tokenize
+    from livekit.agents.tokenize import SentenceStream, SentenceTokenizer, TokenData
 
-    class WholeStream(tokenize.SentenceStream):
+    class WholeStream(SentenceStream):
         def __init__(self) -> None:
             super().__init__()
             self._text = ""
@@ -208,7 +211,7 @@ def whole_texts() -> Any:
         def flush(self) -> None:
             text, self._text = self._text, ""
             if text.strip() and not self.closed:
-                self._event_ch.send_nowait(tokenize.TokenData(token=text.strip()))
+                self._event_ch.send_nowait(TokenData(token=text.strip()))
 
         def end_input(self) -> None:
             self.flush()
@@ -217,11 +220,11 @@ def whole_texts() -> Any:
         async def aclose(self) -> None:
             self._do_close()
 
-    class WholeTexts(tokenize.SentenceTokenizer):
+    class WholeTexts(SentenceTokenizer):
         def tokenize(self, text: str, *, language: str | None = None) -> list[str]:
             return [text]
 
-        def stream(self, *, language: str | None = None) -> tokenize.SentenceStream:
+        def stream(self, *, language: str | None = None) -> SentenceStream:
             return WholeStream()
 
     return WholeTexts()
