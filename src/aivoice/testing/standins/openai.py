@@ -1,26 +1,36 @@
-"""A stand-in for chat completions (OpenAI, Ollama, vLLM): POST /v1/chat/completions streamed, GET /v1/models.
+"""A stand-in for OpenAI's API and what speaks it (Ollama, vLLM, servers of Whisper): POST /v1/chat/completions,
+streamed, POST /v1/audio/transcriptions, GET /v1/models.
 
 Shapes: platform.openai.com, "Chat completions", streaming: ``chat.completion.chunk`` objects, tool calls in pieces, a
-last chunk with usage and no choices, ``[DONE]``.
+last chunk with usage and no choices, ``[DONE]``; "Create transcription": a form with a WAV file, ``{"text": …}`` back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import wave
 from typing import Any
 
 from aiohttp import web
 
 from aivoice.core.prompt import GenerationRequest, Message, ToolCall, ToolSpec
 from aivoice.providers.ports import TextDelta, ToolCallDelta
+from aivoice.testing.sound import stamp_of
 from aivoice.testing.standins.anthropic import Pace
 from aivoice.testing.standins.prompts import Answer, own_system, with_begun, with_data
-from aivoice.testing.standins.server import Health, StandIn, refusal, worsen
+from aivoice.testing.standins.server import Health, StandIn, cut, refusal, worsen
+from aivoice.testing.truth import Truth
 
 
 class OpenAiStandIn(StandIn):
-    """As `AnthropicStandIn`. key "": none is asked for. charged: tokens."""
+    """As `AnthropicStandIn`. key "": none is asked for. charged: tokens, and samples that it was given to hear.
+
+    truth: what is said, for recordings whose first frame carries its position (`testing.sound.stamped`).
+    tells_usage: its replies end with their usage; not every server's do. last_body: of the latest chat request.
+    """
+
+    tells_usage = True
 
     def __init__(
         self,
@@ -30,8 +40,11 @@ class OpenAiStandIn(StandIn):
         pace: Pace = Pace(),
         key: str = "sk-standin",
         models: tuple[str, ...] = ("standin-small",),
+        truth: Truth | None = None,
     ) -> None:
         super().__init__(health)
+        self._truth = truth
+        self.last_body: dict[str, Any] = {}
         self._answer, self._pace, self._key, self._models = answer, pace, key, models
         self.last: GenerationRequest | None = None
 
@@ -42,6 +55,7 @@ class OpenAiStandIn(StandIn):
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/v1/chat/completions", self._create),
+            web.post("/v1/audio/transcriptions", self._transcribe),
             web.get("/v1/models", self._list),
             web.get("/v1/models/{id}", self._model),
         ]
@@ -73,6 +87,7 @@ class OpenAiStandIn(StandIn):
         if body.get("model") not in self._models:
             return _error(404, "model_not_found")
         self.last = asked = parsed(body)
+        self.last_body = body
         self.open_streams += 1
         try:
             return await self._stream(request, asked, len(json.dumps(body["messages"])) // 4)
@@ -113,9 +128,45 @@ class OpenAiStandIn(StandIn):
             await asyncio.sleep(self._pace.gap_s)
         await _send(response, {}, finish="tool_calls" if tools else "stop")
         usage = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
-        await response.write(f"data: {json.dumps({**_chunk(), 'choices': [], 'usage': usage})}\n\n".encode())
+        if self.tells_usage:
+            await response.write(f"data: {json.dumps({**_chunk(), 'choices': [], 'usage': usage})}\n\n".encode())
         await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def _transcribe(self, request: web.Request) -> web.StreamResponse:
+        self.requests += 1
+        if (no := self._refused(request)) is not None:
+            return no
+        form = await request.post()
+        if form.get("model") not in self._models:
+            return _error(404, "model_not_found")
+        file = form["file"]
+        assert isinstance(file, web.FileField)
+        with wave.open(file.file) as recording:
+            pcm = recording.readframes(recording.getnframes())
+        self.open_streams += 1
+        self.charged += len(pcm) // 2
+        try:
+            match self.health:
+                case "silent" | "dies_midway":
+                    await asyncio.Event().wait()
+                case "disconnects":
+                    cut(request)
+                case "malformed":
+                    return web.Response(text="{not json", content_type="application/json")
+                case "slow":
+                    await asyncio.sleep(self.slow_s)
+                case _:
+                    await asyncio.sleep(self._pace.first_s)
+            return web.json_response({"text": self._heard(pcm)})
+        finally:
+            self.open_streams -= 1
+
+    def _heard(self, pcm: bytes) -> str:
+        start = stamp_of(pcm)
+        if self._truth is None or start is None:
+            return ""
+        return " ".join(word.text for word in self._truth.between(start, start + len(pcm) // 2))
 
 
 def parsed(body: dict[str, Any]) -> GenerationRequest:

@@ -2,7 +2,8 @@
 
 Shapes: docs.cartesia.ai ("Text to speech, WebSocket"), elevenlabs.io/docs ("Multi-context WebSocket"),
 docs.app.resemble.ai ("Synthesize"), as the plugins of livekit-plugins-* 1.8.9 read them. They speak in tones, each word
-as long as `testing.truth.word_ms` says, with word times where the service has them. charged: characters.
+as long as `testing.truth.word_ms` says, with word times where the service has them. charged: characters, as far as
+their speech was sent.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ class VoiceStandIn(StandIn):
     ) -> None:
         super().__init__(health)
         self.first_s, self.key, self.voices = first_s, key, voices
+
+    def charge(self, text: str, number: int) -> None:
+        """The characters of `text` that piece `number` of its speech is worth; all but equal shares."""
+        count = max(1, len(samples_of(text, RATE)))
+        if number < count:
+            self.charged += len(text) * (number + 1) // count - len(text) * number // count
 
     tells_words = True
     """Whether word times are told where the service has them (`word_starts`)."""
@@ -94,7 +101,10 @@ class CartesiaStandIn(VoiceStandIn):
             asked = json.loads(message.data)
             context = asked["context_id"]
             texts[context] = texts.get(context, "") + asked["transcript"]
-            if not asked.get("continue"):
+            if asked["voice"].get("id") not in self.voices:
+                told = {"title": "Voice not found", "message": "no such voice", "error_code": "voice_not_found"}
+                await ws.send_json({"type": "error", "context_id": context, "status_code": 404, "done": True, **told})
+            elif not asked.get("continue"):
                 self.open_streams += 1
                 self.requests += 1
                 try:
@@ -116,8 +126,8 @@ class CartesiaStandIn(VoiceStandIn):
         timed = {"type": "timestamps", "context_id": context, "status_code": 206, "word_timestamps": times}
         if self.tells_words:
             await ws.send_json({**timed, "done": False})
-        self.charged += len(text)
         for number, pcm in enumerate(await self.pieces(text, rate)):
+            self.charge(text, number)
             data = base64.b64encode(pcm).decode()
             await ws.send_json(
                 {"type": "chunk", "context_id": context, "data": data, "status_code": 206, "done": False}
@@ -156,6 +166,10 @@ class ElevenLabsStandIn(VoiceStandIn):
             return no
         ws = web.WebSocketResponse()
         await ws.prepare(request)
+        if request.match_info["voice"] not in self.voices:
+            await ws.send_json({"error": "voice_id_does_not_exist", "message": "no such voice", "code": 1008})
+            await ws.close(code=1008, message=b"no such voice")
+            return ws
         texts: dict[str, str] = {}
         speaking: set[asyncio.Task[None]] = set()
         try:
@@ -177,6 +191,7 @@ class ElevenLabsStandIn(VoiceStandIn):
         return ws
 
     async def _speak(self, request: web.Request, ws: web.WebSocketResponse, context: str, text: str) -> None:
+        rate = int(request.query["output_format"].removeprefix("pcm_"))
         self.open_streams += 1
         self.requests += 1
         try:
@@ -185,9 +200,9 @@ class ElevenLabsStandIn(VoiceStandIn):
             if health == "malformed":
                 await ws.send_str('{"contextId": ')
                 return
-            self.charged += len(text)
             alignment: dict[str, Any] | None = _characters(text) if self.tells_words else None
-            for number, pcm in enumerate(await self.pieces(text, RATE)):
+            for number, pcm in enumerate(await self.pieces(text, rate)):
+                self.charge(text, number)
                 audio = {"audio": base64.b64encode(pcm).decode(), "contextId": context}
                 await ws.send_json({**audio, "alignment": alignment, "normalizedAlignment": alignment})
                 alignment = None
@@ -218,10 +233,22 @@ def _characters(text: str) -> dict[str, Any]:
 
 
 class ResembleStandIn(VoiceStandIn):
-    """``POST /synthesize``: the whole clause as a WAV in JSON."""
+    """``POST /synthesize``: the whole clause as a WAV in JSON. ``GET /api/v2/voices/{id}``."""
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/api/v2"
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post("/synthesize", self._synthesize)]
+        return [web.post("/synthesize", self._synthesize), web.get("/api/v2/voices/{id}", self._voice)]
+
+    async def _voice(self, request: web.Request) -> web.StreamResponse:
+        if (no := refusal(self.health)) is not None:
+            return no
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            return web.json_response({"success": False}, status=401)
+        known = request.match_info["id"] in self.voices
+        return web.json_response({"success": known}, status=200 if known else 404)
 
     async def _synthesize(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
@@ -229,14 +256,16 @@ class ResembleStandIn(VoiceStandIn):
             return no
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return web.json_response({"success": False}, status=401)
-        asked = await request.json()
+        asked: dict[str, Any] = await request.json()
+        if asked["voice_uuid"] not in self.voices:
+            return web.json_response({"success": False, "message": "no such voice"}, status=404)
         self.open_streams += 1
         try:
             health = self.health
             await self.begin()
             if health == "malformed":
                 return web.json_response({"success": True})
-            self.charged += len(asked["data"])
+            self.charged += len(str(asked["data"]))
             audio = base64.b64encode(_wav(b"".join(samples_of(asked["data"], asked["sample_rate"])), asked)).decode()
             body = json.dumps({"success": True, "audio_content": audio, "sample_rate": asked["sample_rate"]}).encode()
             if health not in ("dies_midway", "disconnects"):
