@@ -265,9 +265,12 @@ class ResembleStandIn(VoiceStandIn):
             await self.begin()
             if health == "malformed":
                 return web.json_response({"success": True})
-            self.charged += len(str(asked["data"]))
-            audio = base64.b64encode(_wav(b"".join(samples_of(asked["data"], asked["sample_rate"])), asked)).decode()
-            body = json.dumps({"success": True, "audio_content": audio, "sample_rate": asked["sample_rate"]}).encode()
+            text, rate = str(asked["data"]), int(asked["sample_rate"])
+            pieces = await self.pieces(text, rate)
+            for number in range(len(pieces)):
+                self.charge(text, number)
+            audio = base64.b64encode(_wav(b"".join(pieces), rate)).decode()
+            body = json.dumps({"success": True, "audio_content": audio, "sample_rate": rate}).encode()
             if health not in ("dies_midway", "disconnects"):
                 return web.Response(body=body, content_type="application/json")
             headers = {"content-type": "application/json", "content-length": str(len(body))}
@@ -280,11 +283,11 @@ class ResembleStandIn(VoiceStandIn):
             self.open_streams -= 1
 
 
-def _wav(pcm: bytes, asked: dict[str, Any]) -> bytes:
+def _wav(pcm: bytes, rate: int) -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(asked["sample_rate"])
+        file.setframerate(rate)
         file.writeframes(pcm)
     return out.getvalue()
