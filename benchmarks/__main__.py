@@ -1,6 +1,7 @@
-"""`python -m benchmarks [peers | sweep | media | embedded | turns | platform] …`: the benchmarks of this checkout.
+"""`python -m benchmarks [PART] …`: the benchmarks of this checkout.
 
-With no name: the peers. ``--quick``: samples of all. ``--prove``: all in full, written into docs/benchmarks.md.
+Parts: peers (with no name), sweep, media, embedded, turns, platform, context, faults, sockets; killed: one call whose
+services die one by one. ``--quick``: samples of all. ``--prove``: all in full, written into docs/benchmarks.md.
 ``--help``: this, and every part's own options.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks import embedded_calls, embedded_turns, media, peers, platform_figures, sockets, sweep
+from benchmarks import context, embedded_calls, embedded_turns, media, peers, platform_figures, sockets, sweep
 from benchmarks.faults import killed, matrix
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -22,6 +23,7 @@ PARTS: dict[str, Callable[[list[str]], int]] = {
     "embedded": embedded_calls.main,
     "turns": embedded_turns.main,
     "platform": platform_figures.main,
+    "context": context.main,
     "faults": matrix.main,
     "sockets": sockets.main,
     "sweep": sweep.main,

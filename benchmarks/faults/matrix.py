@@ -220,7 +220,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--at-once", type=int, default=12, help="calls at a time")
     parser.add_argument("--quick", action="store_true", help="every provider, four faults, one moment each")
     parser.add_argument("--json", type=Path, help="file for everything that was measured")
-    parser.add_argument("--docs", type=Path, help="Markdown file whose section on this is rewritten")
+    parser.add_argument("--docs", type=Path, help="a file of docs/: the table in its providers.md is rewritten")
     asked = parser.parse_args(arguments)
     every = cases(asked.services or list(SERVICES))
     if asked.quick:
@@ -233,7 +233,8 @@ def main(arguments: list[str]) -> int:
         if not (outcome.spoken and outcome.done):
             print(f"- {outcome.case}: {outcome.reason}; booked {outcome.booked}; {outcome.heard}")
     if asked.docs:
-        asked.docs.write_text(rewritten(asked.docs.read_text(encoding="utf-8"), outcomes), encoding="utf-8")
+        page = asked.docs.with_name("providers.md")
+        page.write_text(rewritten(page.read_text(encoding="utf-8"), outcomes), encoding="utf-8")
     if asked.json:
         asked.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1), encoding="utf-8")
     return 0 if spoken == calls and done >= 0.95 * calls else 1

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -22,8 +22,12 @@ from aivoice.api.problems import Handler, problems, response
 
 log = logging.getLogger(__name__)
 
+ProvidersHealth = Callable[[], list[dict[str, Any]]]
+"""How each provider does, as JSON objects."""
+
 DESK: web.AppKey[CallDesk] = web.AppKey("desk", CallDesk)
 HOSTS: web.AppKey[frozenset[str]] = web.AppKey("hosts", frozenset)
+HEALTH: web.AppKey[ProvidersHealth] = web.AppKey("providers")
 
 SDP = "application/sdp"
 MAX_BODY = 64 * 1024
@@ -56,15 +60,19 @@ _HEADERS = {
 }
 
 
-def create_app(desk: CallDesk, *, hosts: frozenset[str] = frozenset()) -> web.Application:
+def create_app(
+    desk: CallDesk, *, hosts: frozenset[str] = frozenset(), providers: ProvidersHealth = list
+) -> web.Application:
     """The application over `desk`, which must be open while it serves.
 
     hosts: names by which the server may be addressed (no port); requests with another Host get a 421, which keeps
-    foreign pages from reading calls of a loopback server by DNS rebinding. Empty: any.
+    foreign pages from reading calls of a loopback server by DNS rebinding. Empty: any. providers: how each does, as
+    JSON objects, for ``/health``.
     """
     app = web.Application(middlewares=[_secure, problems], client_max_size=MAX_BODY)
     app[DESK] = desk
     app[HOSTS] = hosts
+    app[HEALTH] = providers
     app.add_routes(
         [
             web.get("/", _page),
@@ -232,7 +240,8 @@ def _ranged(request: web.Request, data: bytes, content: str) -> web.Response:
 
 async def _health(request: web.Request) -> web.Response:
     desk = request.app[DESK]
-    return web.json_response({"status": "ok", "calls": desk.taken, "capacity": desk.capacity})
+    counts = {"status": "ok", "calls": desk.taken, "capacity": desk.capacity}
+    return web.json_response({**counts, "providers": request.app[HEALTH]()})
 
 
 async def _businesses(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from aivoice.api.app import create_app
+from aivoice.api.app import ProvidersHealth, create_app
 from aivoice.api.desk import CallDesk
 from aivoice.errors import InputError
 
@@ -34,14 +34,14 @@ SHUTDOWN_S = 1.0
 
 
 @asynccontextmanager
-async def serve_http(desk: CallDesk, host: str, port: int) -> AsyncGenerator[str]:
+async def serve_http(desk: CallDesk, host: str, port: int, *, providers: ProvidersHealth = list) -> AsyncGenerator[str]:
     """Serve while the block runs; yields the base URL (port 0: any free one).
 
     On exit new requests are refused, live calls are hung up, then open requests end; nothing is left behind.
     Raises InputError where the address cannot be listened on.
     """
     runner = web.AppRunner(
-        create_app(desk, hosts=_hosts(host)),
+        create_app(desk, hosts=_hosts(host), providers=providers),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,

@@ -82,7 +82,7 @@ async def _serve(
                 now=lambda: datetime.now(UTC),
                 archive=platform.switchboard,
             ) as desk,
-            serve_http(desk, host, port) as url,
+            serve_http(desk, host, port, providers=platform.chains.told) as url,
         ):
             progress(f"the control plane answers at {control}")
             await platform.switchboard.warm()

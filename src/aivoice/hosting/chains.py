@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, cast
 
@@ -163,6 +163,10 @@ class Chains:
         while True:
             await self.warm()
             await asyncio.sleep(WARM_EVERY_S)
+
+    def told(self) -> list[dict[str, Any]]:
+        """How each provider that was in a chain does, as JSON objects (`engine.health.Told`)."""
+        return [asdict(each) for each in self.board.told(asyncio.get_running_loop().time())]
 
     async def check(self) -> list[Finding]:
         """Ask every service that the file names whether it takes our key, model and voice; at most `CHECK_S`."""
