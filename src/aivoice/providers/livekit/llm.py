@@ -129,7 +129,7 @@ def context_of(request: GenerationRequest) -> Any:
     context = ChatContext.empty()
     context.add_message(role="system", content=system_text(request))
     names = {call.id: call.name for message in request.messages for call in message.tool_calls}
-    for number, message in enumerate(request.messages):
+    for number, message in enumerate(_messages(request)):
         if message.role == "tool":
             context.insert(
                 FunctionCallOutput(
@@ -145,8 +145,6 @@ def context_of(request: GenerationRequest) -> Any:
             context.add_message(role=_role(message), content=message.text, id=group)
         for call in message.tool_calls:
             context.insert(FunctionCall(call_id=call.id, name=call.name, arguments=call.arguments, group_id=group))
-    for message in _last(request):
-        context.add_message(role=_role(message), content=message.text)
     return context
 
 
@@ -154,13 +152,17 @@ def _role(message: Message) -> Literal["user", "assistant"]:
     return "assistant" if message.role == "assistant" else "user"
 
 
-def _last(request: GenerationRequest) -> list[Message]:
-    """What comes behind the history."""
-    data = data_block(request)
-    last = [Message("user", data)] if data else []
+def _messages(request: GenerationRequest) -> list[Message]:
+    """The history with the data of this turn at its end: behind the caller's newest words, so that what a provider
+    caches by prefix reaches up to these."""
+    messages, data = list(request.messages), data_block(request)
+    if data and messages and messages[-1].role == "user" and messages[-1].text.strip():
+        messages[-1] = Message("user", f"{messages[-1].text}\n\n{data}")
+    elif data:
+        messages.append(Message("user", data))
     if request.begun.strip():
-        last += [Message("assistant", request.begun.rstrip()), Message("user", GO_ON)]
-    return last
+        messages += [Message("assistant", request.begun.rstrip()), Message("user", GO_ON)]
+    return messages
 
 
 def _tools(request: GenerationRequest) -> list[Any]:

@@ -118,7 +118,11 @@ class PluginSpeech:
         out, whole, cut = _Out(self._text), False, False
         try:
             self._stream = self._begin(lent.plugin)
-            async for event in self._stream:
+            while True:
+                async with asyncio.timeout(_ANSWER_S):  # a plugin may hang where its socket ends at a bad moment
+                    event = await anext(self._stream, None)
+                if event is None:
+                    break
                 for each in out.frame(event.frame):
                     yield each
             for each in out.rest():

@@ -182,8 +182,10 @@ def parsed(body: dict[str, Any]) -> GenerationRequest:
                 system = own_system(text)
             case "tool":
                 messages.append(Message("tool", text, tool_call_id=each["tool_call_id"]))
-            case "user" if text.startswith("<context>"):
-                data = text
+            case "user" if "<context>" in text:
+                said, _, block = text.rpartition("<context>")
+                data = f"<context>{block}"
+                messages += [Message("user", said.strip())] if said.strip() else []
             case "user":
                 messages.append(Message("user", text))
             case _:

@@ -166,10 +166,6 @@ class ElevenLabsStandIn(VoiceStandIn):
             return no
         ws = web.WebSocketResponse()
         await ws.prepare(request)
-        if request.match_info["voice"] not in self.voices:
-            await ws.send_json({"error": "voice_id_does_not_exist", "message": "no such voice", "code": 1008})
-            await ws.close(code=1008, message=b"no such voice")
-            return ws
         texts: dict[str, str] = {}
         speaking: set[asyncio.Task[None]] = set()
         try:
@@ -178,7 +174,10 @@ class ElevenLabsStandIn(VoiceStandIn):
                     break
                 asked = json.loads(message.data)
                 context = asked["context_id"]
-                if asked.get("close_context"):
+                if request.match_info["voice"] not in self.voices:
+                    await ws.send_json({"error": "voice_id_does_not_exist", "message": "no such voice", "code": 1008})
+                    await ws.close(code=1008, message=b"no such voice")
+                elif asked.get("close_context"):
                     text = texts.pop(context, "").strip()
                     speaking.add(asyncio.ensure_future(self._speak(request, ws, context, text)))
                 else:
