@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aivoice.hosting.catalogue import kind_of
+from aivoice.hosting.house import examples_folder
 from aivoice.hosting.provider_file import EMBEDDED, NO_FILE, KeyAt, ProviderFileError, find_providers, load_providers
 
 GOOD = """\
@@ -99,3 +101,13 @@ def test_keys_are_read_where_they_are(tmp_path: Path, monkeypatch: pytest.Monkey
     assert KeyAt(env="A_KEY").read() == "secret-2"
     assert KeyAt(env="NOT_SET_AT_ALL").read() == ""
     assert KeyAt(file=str(tmp_path / "nowhere")).read() == ""
+
+
+def test_the_example_is_one() -> None:
+    folder = examples_folder()
+    assert folder is not None
+    content = load_providers(folder / "providers.yaml")
+    assert content.chain("llm") == ("claude", "second", "receptionist")
+    for name, entry in content.providers.items():
+        kind_of(name, entry)
+        assert entry.key is not None
