@@ -36,7 +36,7 @@ test: setup-dev
 	@sh scripts/test.sh
 
 prove: setup-dev setup-bench
-	@echo 'prove: every proof in full, about 95 minutes on two cores that do nothing else meanwhile.'
+	@echo 'prove: every proof in full, about 110 minutes on two cores that do nothing else meanwhile.'
 	@echo 'prove: writes docs/benchmarks.md, the figures as JSON in .cache/bench, broken calls in .cache/broken-contracts'
 	@failed=; \
 	$(BIN)/aivoice simulate --calls 1000 --out .cache/broken-contracts --docs docs/benchmarks.md || failed="$$failed simulate($$?)"; \

@@ -29,6 +29,7 @@ from aivoice.core.state import ConversationState
 from aivoice.core.text import join
 from aivoice.core.toolbox import Toolbox
 from aivoice.core.turn import Phase
+from aivoice.core.window import fixed_tokens
 
 PERSON_KEY = "0"
 # More moves than this for one event would be a loop in the rules; the rest waits for the next event.
@@ -143,6 +144,8 @@ class Call:
             case e.Answered():
                 talk.answered_at = talk.idle_since = talk.lease.until = now
                 talk.mouth.call_time = event.wall_time
+                if (fixed := fixed_tokens(talk.config)) > talk.config.window.system:
+                    talk.out.emit(c.Note("instructions_over_budget", detail=f"{fixed} tokens"))
                 talk.out.emit(c.Listen(event.leg))
             case e.MediaUp() if not talk.up:
                 talk.up, talk.idle_since = True, now

@@ -135,7 +135,7 @@ class Window:
     for `summary_silence` ms; the last `recent` turns stay whole. One that fails is tried again `summary_tries` times.
     """
 
-    system: int = 1_000
+    system: int = 1_500
     knowledge: int = 3_000
     metadata: int = 200
     state: int = 800

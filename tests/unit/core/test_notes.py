@@ -166,3 +166,11 @@ def test_usage_corrects_the_estimates() -> None:
     command = toy.of(c.Generate)[-1]
     toy.feed(e.Usage(command.turn, command.attempt, 400, 10))
     assert toy.call.snapshot()
+
+
+def test_instructions_that_are_too_long_are_told_and_kept() -> None:
+    toy = call(replace(PLAIN, system="Be kind. " * 1_000))
+    (note,) = [each for each in toy.said(c.Note) if each.kind == "instructions_over_budget"]
+    assert note.detail == "2250 tokens"
+    toy.voice("what are your opening hours?")
+    assert toy.of(c.Generate)[-1].request.system == "Be kind. " * 1_000
