@@ -142,7 +142,7 @@ class OpenAiStandIn(StandIn):
             return _error(404, "model_not_found")
         file = form["file"]
         assert isinstance(file, web.FileField)
-        with wave.open(file.file) as recording:
+        with wave.open(file.file, "rb") as recording:
             pcm = recording.readframes(recording.getnframes())
         self.open_streams += 1
         self.charged += len(pcm) // 2
