@@ -36,6 +36,7 @@ SILENCE_S, GAP_S = 1.5, 4.0
 TICKS_S = 0.06
 """Three frames: what the caller's own clock may add to a silence."""
 CALL_S = 90.0
+APART_S = 0.17
 USUAL: dict[Stage, str] = {"stt": "deepgram", "llm": "claude", "tts": "chatterbox"}
 """Who serves the stages that do not fail."""
 
@@ -76,6 +77,11 @@ class Outcome:
         return self.booked == 1 and "booked for" in " ".join(self.heard.texts).lower()
 
 
+def truth_of(http: aiohttp.ClientSession, host: str) -> Truth:
+    """Where a call's words are kept; `benchmarks.sockets` has its own."""
+    return Truth()
+
+
 def cases(services: Sequence[str]) -> list[Case]:
     every = [Case()]
     for name in services:
@@ -86,7 +92,7 @@ def cases(services: Sequence[str]) -> list[Case]:
 
 async def run_case(case: Case, http: aiohttp.ClientSession, names: Names, number: int) -> Outcome:
     """One call from greeting to goodbye, at most `CALL_S`."""
-    truth, line = Truth(), Line(frames=True, media_delay_s=0.1, stamped=True)
+    truth, line = truth_of(http, f"c{number}"), Line(frames=True, media_delay_s=0.1, stamped=True)
     caller, desk = BookingCaller(line, truth), booking.Desk()
     outcome = Outcome(case, caller.heard)
     running: list[Running] = []
@@ -145,7 +151,7 @@ async def _providers(case: Case, world: World, running: list[Running]) -> Provid
     local = {
         "stt": FakeStt(world.truth, name="local-stt"),
         "llm": booking.mind("local-llm", Constant(350), Constant(10)),
-        "tts": FakeTts(TtsBehaviour(pcm=True), name="local-tts"),
+        "tts": FakeTts(TtsBehaviour(pcm=True, streams_text=not case.local), name="local-tts"),
     }
     chains: dict[str, list[object]] = {}
     for stage, usual in USUAL.items():
@@ -175,6 +181,7 @@ async def run_all(every: Sequence[Case], *, at_once: int) -> list[Outcome]:
 
     async def one(number: int, case: Case) -> Outcome:
         nonlocal done
+        await asyncio.sleep(number % at_once * APART_S)  # callers do not all speak at one moment
         async with limit:
             outcome = await run_case(case, http, names, number)
         done += 1
