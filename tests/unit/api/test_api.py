@@ -245,7 +245,12 @@ async def test_the_page_and_its_parts(setup: Setup) -> None:
         {"id": "dental", "name": "Dental", "greeting": "Hello"},
         {"id": "plumber", "name": "Plumber", "greeting": ""},
     ]
-    assert await (await setup.client.get("/health")).json() == {"status": "ok", "calls": 0, "capacity": 2, "providers": []}
+    assert await (await setup.client.get("/health")).json() == {
+        "status": "ok",
+        "calls": 0,
+        "capacity": 2,
+        "providers": [],
+    }
 
 
 def test_a_loopback_server_answers_to_its_own_names_only(tmp_path: Path) -> None:

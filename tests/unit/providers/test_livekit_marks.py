@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -65,5 +66,5 @@ def test_nonsense_never_goes_back_nor_beyond_the_words(seed: int) -> None:
         piece = "".join(rng.choices("andy e ", k=rng.randrange(6)))
         start = rng.choice([None, rng.uniform(-1, 5)])
         found += marks.of([Timed(piece, start)], rng.randrange(80_000))
-    assert all(a.word < b.word and a.sample <= b.sample for a, b in zip(found, found[1:], strict=False))
+    assert all(a.word < b.word and a.sample <= b.sample for a, b in itertools.pairwise(found))
     assert all(0 <= mark.word < 20 and mark.sample >= 0 for mark in found)
