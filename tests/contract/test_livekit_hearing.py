@@ -128,7 +128,10 @@ async def by_utterance(work: Work, health: Health = "fine") -> Any:
         ears = plugins.other_stt(
             http, "openai", name="ears", model="standin-small", key="sk-standin", url=server.base_url
         )
-        return await work(server, ears)
+        try:
+            return await work(server, ears)
+        finally:
+            await ears.aclose()
 
 
 async def _mute(request: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -11,7 +12,11 @@ from aivoice.errors import ProviderError
 from aivoice.providers import failures
 from aivoice.providers.failures import Stage
 
-_CHECK = aiohttp.ClientTimeout(total=8.0)
+_CHECK_S = 8.0
+_CHECK = aiohttp.ClientTimeout(total=_CHECK_S)
+_KEEP_S = 300.0
+_NO_KEY = "none"
+"""Servers on one's own machine ask for no key; the library wants one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,56 @@ def opening(http: aiohttp.ClientSession, url: str) -> Callable[[], Awaitable[Non
             async with http.head(url, timeout=_CHECK):
                 return
         except (OSError, aiohttp.ClientError, TimeoutError):
+            return
+
+    return warm
+
+
+# ---------------------------------------------------------------- OpenAI and what speaks its API
+
+
+def openai_client(key: str, url: str) -> Any:
+    """An openai.AsyncClient whose connections a provider's calls share; it does not try again by itself."""
+    import httpx2
+    import openai
+
+    timeout = httpx2.Timeout(60.0, connect=5.0)
+    return openai.AsyncClient(
+        api_key=key or _NO_KEY,
+        base_url=url,
+        max_retries=0,
+        http_client=openai.DefaultAsyncHttpxClient(
+            limits=httpx2.Limits(max_connections=1_000, max_keepalive_connections=200, keepalive_expiry=_KEEP_S),
+            timeout=timeout,
+        ),
+    )
+
+
+def model_asked(client: Any, name: str, stage: Stage, model: str) -> Callable[[], Awaitable[None]]:
+    """A check that asks for the model's description."""
+    import openai
+
+    async def check() -> None:
+        try:
+            await client.models.retrieve(model, timeout=_CHECK_S)
+        except openai.NotFoundError:
+            raise unknown(name, stage, "model", model) from None
+        except openai.APIStatusError as error:
+            raise failures.of_status(name, stage, error.status_code) from None
+        except openai.OpenAIError as error:
+            raise failures.unreachable(name, stage, error.__cause__ or error) from None
+
+    return check
+
+
+def models_listed(client: Any) -> Callable[[], Awaitable[None]]:
+    """A `warm` that leaves an open connection in the client's pool."""
+    import openai
+
+    async def warm() -> None:
+        try:
+            await client.models.list(timeout=_CHECK_S)
+        except (openai.OpenAIError, ValueError):
             return
 
     return warm

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from aivoice.errors import InputError
-from aivoice.providers import failures
-from aivoice.providers.livekit.asking import Asked, asking, opening, unknown
+from aivoice.providers.livekit.asking import Asked, asking, model_asked, models_listed, openai_client, opening
 from aivoice.providers.livekit.llm import PluginLlm
 from aivoice.providers.livekit.making import loaded, made, parameters, taken
 from aivoice.providers.livekit.stt import PluginStt
@@ -21,10 +21,6 @@ from aivoice.providers.livekit.tts import PluginTts, whole_texts
 
 OPENAI, CARTESIA, ELEVENLABS = "https://api.openai.com/v1", "https://api.cartesia.ai", "https://api.elevenlabs.io/v1"
 RESEMBLE, RESEMBLE_SPEECH = "https://app.resemble.ai/api/v2", "https://f.cluster.resemble.ai/synthesize"
-_KEEP_S = 300.0
-_CHECK_S = 8.0
-_NO_KEY = "none"
-"""Servers on one's own machine ask for no key; the library wants one."""
 
 
 def openai_llm(
@@ -36,41 +32,34 @@ def openai_llm(
     for others. Raises MissingModelError, InputError.
     """
     cls = loaded(name, "openai", "LLM")
-    import httpx2
-    import openai
-
-    client = openai.AsyncClient(
-        api_key=key or _NO_KEY,
-        base_url=url,
-        max_retries=0,
-        http_client=openai.DefaultAsyncHttpxClient(
-            limits=httpx2.Limits(max_connections=1_000, max_keepalive_connections=200, keepalive_expiry=_KEEP_S),
-            timeout=httpx2.Timeout(60.0, connect=5.0),
-        ),
-    )
+    client = openai_client(key, url)
 
     def make() -> Any:
         return made(name, cls, {"model": model, "client": client, "max_retries": 0, **(options or {})})
 
-    async def check() -> None:
-        try:
-            await client.models.retrieve(model, timeout=_CHECK_S)
-        except openai.NotFoundError:
-            raise unknown(name, "llm", "model", model) from None
-        except openai.APIStatusError as error:
-            raise failures.of_status(name, "llm", error.status_code) from None
-        except openai.OpenAIError as error:
-            raise failures.unreachable(name, "llm", error.__cause__ or error) from None
-
-    async def warm() -> None:
-        try:
-            await client.models.list(timeout=_CHECK_S)
-        except (openai.OpenAIError, ValueError):
-            return
-
     make()  # a wrong option is told now
-    most = "max_completion_tokens" if url == OPENAI else "max_tokens"
+    host = urlsplit(url).hostname or ""
+    most = "max_completion_tokens" if host.endswith((".openai.com", ".openai.azure.com")) else "max_tokens"
+    if options and "max_completion_tokens" in options:
+        most = ""  # the plugin sends that one
+    check, warm = model_asked(client, name, "llm", model), models_listed(client)
     return PluginLlm(make, name=name, most=most, check=check, warm=warm, close=client.close)
+
+
+def openai_stt(
+    *, name: str, model: str, key: str, url: str = OPENAI, options: Mapping[str, Any] | None = None
+) -> PluginStt:
+    """One request an utterance, to OpenAI or a server of Whisper that speaks its API; no interims come. options: of the
+    plugin's STT; its realtime socket (``use_realtime``) takes another address and has not been tried. Raises
+    MissingModelError, InputError."""
+    cls = loaded(name, "openai", "STT")
+    client = openai_client(key, url)
+
+    def make() -> Any:
+        return made(name, cls, {"model": model, "client": client, "use_realtime": False, **(options or {})})
+
+    make()
+    return PluginStt(make, name=name, check=model_asked(client, name, "stt", model), close=client.close)
 
 
 def cartesia_tts(
@@ -224,6 +213,8 @@ def other_stt(
     answer_ms = own.pop("answer_ms", 900)
     if not isinstance(answer_ms, int) or not 0 < answer_ms <= 10_000:
         raise InputError(f"provider {name}: answer_ms is 1 to 10000", code="providers_invalid", stage="providers")
+    if plugin == "openai":  # it does not close a client of its own
+        return openai_stt(name=name, model=model, key=key, url=url or OPENAI, options=own)
     cls = loaded(name, plugin, "STT")
     given = taken(name, cls, http, model=model, key=key, url=url, options=own)
 
