@@ -194,3 +194,14 @@ def test_an_estimate_learns_from_what_is_measured() -> None:
     assert pace.at(9) == pytest.approx(0.1)
     assert pace.per_character == pytest.approx(0.1, rel=0.05)
     assert all(a <= b for a, b in pairwise(sorted(pace.rtf)))
+
+
+def test_a_call_that_listens_is_told_from_a_new_one() -> None:
+    schedule: Schedule[str] = Schedule(1)
+    assert not schedule.listens("a", 0.0)
+    piece = job("a", 0.5)
+    schedule.add("a", [piece], 0.0)
+    assert schedule.listens("a", 0.1)
+    schedule.gave("a", piece, 0.5, last=True, now=0.2)
+    assert schedule.listens("a", 0.6)
+    assert not schedule.listens("a", 0.8)

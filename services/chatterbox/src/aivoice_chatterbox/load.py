@@ -75,11 +75,12 @@ async def _clause(
 
 async def _call(http: aiohttp.ClientSession, number: int, options: argparse.Namespace, seen: Seen) -> None:
     await asyncio.sleep(random.uniform(0, options.spread))
+    name = f"load-{random.getrandbits(48):x}-{number}"
     for index in range(options.turns):
         short, long = CLAUSES[(number + index) % len(CLAUSES)]
         turn = _Turn(time.monotonic())
         texts = (short,) if options.one_clause else (short, long)
-        await asyncio.gather(*(_clause(http, options, f"load-{number}", text, turn, seen) for text in texts))
+        await asyncio.gather(*(_clause(http, options, name, text, turn, seen) for text in texts))
         seen.gaps.append(turn.gap)
         listened = max(0.0, turn.needed - time.monotonic()) + (turn.needed - turn.asked if turn.needed else 0.0)
         await asyncio.sleep(0 if options.no_pause or index == options.turns - 1 else listened)

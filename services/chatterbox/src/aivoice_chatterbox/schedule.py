@@ -26,13 +26,15 @@ _SECONDS_PER_CHARACTER = 1 / 15
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[S]):
-    """One piece of a speech. seconds: about how much audio of it is still to come. utterance: the model's, if begun."""
+    """One piece of a speech. seconds: about how much audio of it is still to come. utterance: the model's, if begun.
+    made_s: seconds that have come."""
 
     speech: S
     text: str
     index: int
     seconds: float
     utterance: Any = None
+    made_s: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +64,8 @@ class Pace:
         if total <= 0:
             return
         count = len(audio_s)
+        if not self.rtf:
+            self.stretch_s = max(audio_s)
         known = self.rtf.get(count)
         rtf = took_s / total
         self.rtf[count] = rtf if known is None else known + _WEIGHT * (rtf - known)
@@ -119,7 +123,9 @@ class Schedule(Generic[S]):
             return
         talk.due = max(talk.due, now) + audio_s
         job.seconds = max(0.1, job.seconds - audio_s)
+        job.made_s += audio_s
         if last:
+            self.pace.spoken(job.text, job.made_s)
             talk.jobs.popleft()
             self.queued -= 1
 
