@@ -163,6 +163,21 @@ def test_a_reply_is_bounded_as_the_service_calls_it() -> None:
     asyncio.run(with_model(scenario))
 
 
+def test_an_operators_own_members_of_the_body_are_sent() -> None:
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        given: Any = {"key": "sk-standin", "url": server.base_url}
+        options = {"extra_body": {"keep_alive": "10m"}, "max_completion_tokens": 50, "temperature": 0.2}
+        other = plugins.openai_llm(name="second", model="standin-small", options=options, **given)
+        await said(other)
+        body = server.last_body
+        assert (body["keep_alive"], body["max_completion_tokens"], body["temperature"]) == ("10m", 50, 0.2)
+        assert "max_tokens" not in body
+        assert len(body["messages"]) == 2
+        await other.aclose()
+
+    asyncio.run(with_model(scenario))
+
+
 def test_a_server_that_never_tells_its_usage_is_believed() -> None:
     async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
         server.tells_usage = False
@@ -408,7 +423,7 @@ def test_an_unknown_voice_fails(name: str, failure: tuple[str, bool]) -> None:
 def test_other_rates_are_converted(name: str) -> None:
     async def scenario() -> tuple[int, int]:
         standin, make = VOICES[name]
-        options = {"encoding": "pcm_16000"} if name == "elevenlabs" else {"sample_rate": 24_000}
+        options = {"encoding": "pcm_24000"} if name == "elevenlabs" else {"sample_rate": 24_000}
         async with standin() as server, aiohttp.ClientSession() as http:
             voices = [make(http, server), make(http, server, options=options)]
             found = [(await spoken(voice))[0] for voice in voices]

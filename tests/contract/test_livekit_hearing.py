@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -331,7 +333,43 @@ def test_a_final_told_late_is_not_heard_twice() -> None:
     assert asyncio.run(scenario(eager)) == [("eager", "hello"), ("resumed", "hello you"), ("final", "Hello you.")]
 
 
+def test_a_recogniser_of_whole_utterances_is_warmed_and_checked() -> None:
+    async def scenario(server: StandIn, ears: PluginStt) -> None:
+        await ears.warm()
+        await ears.check()
+        other = plugins.openai_stt(name="ears", model="nonesuch", key="sk-standin", url=server.base_url)
+        with pytest.raises(ProviderError) as caught:
+            await other.check()
+        assert caught.value.code == "rejected"
+        await other.aclose()
+
+    asyncio.run(by_utterance(scenario))
+
+
 # ---------------------------------------------------------------- any plugin by name
+
+
+SCRIPT = """
+import asyncio, logging, signal, sys, threading
+def state():
+    return (
+        list(logging.getLogger().handlers), logging.getLogger().level, logging.getLoggerClass(),
+        asyncio.get_event_loop_policy().__class__, asyncio.run, asyncio.Task, sys.excepthook,
+        signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), threading.active_count(),
+    )
+before = state()
+from aivoice.providers.livekit import plugins
+assert not [name for name in sys.modules if name.startswith("livekit.")], "imported too early"
+async def build():
+    await plugins.openai_llm(name="m", model="m", key="k").aclose()
+asyncio.run(build())
+assert "livekit.agents" in sys.modules
+assert state() == before, (state(), before)
+"""
+
+
+def test_importing_changes_nothing_of_the_process_and_comes_late() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", SCRIPT], check=True, timeout=100)
 
 
 def _other(work: Callable[[aiohttp.ClientSession], Any]) -> Any:

@@ -7,11 +7,13 @@ Importing livekit-agents takes some 4 CPU-s, and plugins insist on the main thre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from aivoice.audio.frames import SAMPLE_RATE
+from aivoice.audio.resample import Resampler
 from aivoice.errors import InputError
 from aivoice.providers.livekit.asking import Asked, asking, model_asked, models_listed, openai_client, opening
 from aivoice.providers.livekit.llm import PluginLlm
@@ -33,9 +35,13 @@ def openai_llm(
     """
     cls = loaded(name, "openai", "LLM")
     client = openai_client(key, url)
+    own = dict(options or {})
+    body: Any = own.pop("extra_body", {})
+    if not isinstance(body, Mapping):
+        raise InputError(f"provider {name}: extra_body is a mapping", code="providers_invalid", stage="providers")
 
     def make() -> Any:
-        return made(name, cls, {"model": model, "client": client, "max_retries": 0, **(options or {})})
+        return made(name, cls, {"model": model, "client": client, "max_retries": 0, **own})
 
     make()  # a wrong option is told now
     host = urlsplit(url).hostname or ""
@@ -43,7 +49,9 @@ def openai_llm(
     if options and "max_completion_tokens" in options:
         most = ""  # the plugin sends that one
     check, warm = model_asked(client, name, "llm", model), models_listed(client)
-    return PluginLlm(make, name=name, most=most, check=check, warm=warm, close=client.close)
+    return PluginLlm(
+        make, name=name, most=most, body=cast(Mapping[str, Any], body), check=check, warm=warm, close=client.close
+    )
 
 
 def openai_stt(
@@ -59,7 +67,8 @@ def openai_stt(
         return made(name, cls, {"model": model, "client": client, "use_realtime": False, **(options or {})})
 
     make()
-    return PluginStt(make, name=name, check=model_asked(client, name, "stt", model), close=client.close)
+    check, warm = model_asked(client, name, "stt", model), models_listed(client)
+    return PluginStt(make, name=name, check=check, warm=warm, close=client.close)
 
 
 def cartesia_tts(
@@ -102,7 +111,7 @@ def elevenlabs_tts(
         "model": model,
         "base_url": url,
         "http_session": http,
-        "encoding": "pcm_24000",
+        "encoding": "pcm_16000",
         "preferred_alignment": "original",
         "word_tokenizer": whole_texts(),
     }
@@ -152,7 +161,9 @@ def _voice(
     def make(voice: str) -> Any:
         return made(name, cls, {**given, **({member: voice} if voice not in ("", "default") else {})})
 
-    streaming = bool(make(voice).capabilities.streaming)  # a wrong option is told now
+    first = make(voice)  # a wrong option is told now
+    Resampler(first.sample_rate, SAMPLE_RATE)  # what it needs takes seconds to load: not in a call
+    streaming = bool(first.capabilities.streaming)
     return PluginTts(make, name=name, streaming=streaming, revision=revision, voice=voice or "default", **hooks)
 
 

@@ -33,7 +33,8 @@ _MOST_WAITING = 3_000
 
 
 class PluginStt:
-    """SpeechToText, Checked. make: a new plugin object for each stream, cheap, over connections that all share.
+    """SpeechToText; Warm and Checked where those are given. make: a new plugin object for each stream, cheap, over
+    connections that all share.
 
     answer_ms: how long the answer to a `flush` is waited for.
     """
@@ -45,11 +46,13 @@ class PluginStt:
         name: str,
         answer_ms: int = 900,
         check: Callable[[], Awaitable[None]] | None = None,
+        warm: Callable[[], Awaitable[None]] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         quieten()
         self.name = name
-        self._make, self._answer_s, self._check, self._close = make, answer_ms / 1_000, check, close
+        self._make, self._answer_s = make, answer_ms / 1_000
+        self._check, self._warm, self._close = check, warm, close
 
     async def open(self, *, language: str = "en", key_terms: Sequence[str] = ()) -> SttStream:
         """Nothing is known of the service yet: a plugin connects behind its stream, which fails where it cannot."""
@@ -68,6 +71,11 @@ class PluginStt:
         except Exception as error:  # noqa: BLE001 - told as one of ours
             await plugin.aclose()
             raise failure_of(self.name, "stt", error) from None
+
+    async def warm(self) -> None:
+        """See `providers.ports.Warm`; a streaming plugin connects as its stream is opened."""
+        if self._warm is not None:
+            await self._warm()
 
     async def check(self) -> None:
         """See `providers.ports.Checked`."""
