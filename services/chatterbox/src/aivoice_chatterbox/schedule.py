@@ -77,11 +77,16 @@ class Pace:
             self.per_character += _WEIGHT * (audio_s / len(text) - self.per_character)
 
     def at(self, count: int) -> float:
-        """Of `count` at once: as measured with that many, or the next fewer."""
-        known = [size for size in self.rtf if size <= max(1, count)]
-        if known:
-            return self.rtf[max(known)]
-        return self.rtf[min(self.rtf)] if self.rtf else _START_RTF
+        """Of `count` at once: as measured; between two measured counts as if each utterance of a step added the same
+        time, beyond them as the nearest."""
+        if not self.rtf:
+            return _START_RTF
+        below = max((size for size in self.rtf if size <= count), default=min(self.rtf))
+        above = min((size for size in self.rtf if size >= count), default=max(self.rtf))
+        if above <= below:
+            return self.rtf[below]
+        share = (1 / count - 1 / above) / (1 / below - 1 / above)
+        return self.rtf[above] + share * (self.rtf[below] - self.rtf[above])
 
 
 class Schedule(Generic[S]):
