@@ -9,6 +9,7 @@ socket of a cancelled stream aside, and the service would go on making speech th
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,37 +34,40 @@ class Pool:
 
     def __init__(self, make: Callable[[str], Any], *, prewarm: bool) -> None:
         self._make, self._prewarm = make, prewarm
-        self._idle: dict[str, list[tuple[float, Any]]] = {}
+        self._idle: dict[str, deque[tuple[float, Any]]] = {}  # since when; oldest first
         self._leaving: set[asyncio.Task[None]] = set()
+        self._lent = 0
         self._closed = False
 
     def lend(self, voice: str, *, fresh: bool = False) -> Lent:
-        """The one used last, or, where none waits or `fresh` is asked for, a new one. Raises what `make` raises."""
-        waiting = self._idle.get(voice, [])
-        now = asyncio.get_running_loop().time()
-        while waiting:
-            since, plugin = waiting.pop()
-            if not fresh and now - since < _FRESH_S:
-                return Lent(voice, plugin, used=True)
-            self._retire(plugin)
-        return Lent(voice, self._make(voice), used=False)
+        """The one used last, or, where none waits, a new one. fresh: all that wait are given up; what they wait for has
+        ended. Raises what `make` raises."""
+        waiting = self._waiting(voice)
+        if fresh:
+            while waiting:
+                self._retire(waiting.popleft()[1])
+        lent = Lent(voice, waiting.pop()[1], used=True) if waiting else Lent(voice, self._make(voice), used=False)
+        self._lent += 1
+        return lent
 
     def give_back(self, lent: Lent, *, well: bool) -> None:
         """well: its stream came to its end by itself."""
-        waiting = self._idle.setdefault(lent.voice, [])
+        waiting = self._waiting(lent.voice)
+        self._lent -= 1
         if well and not self._closed and len(waiting) < _MOST_IDLE:
             waiting.append((asyncio.get_running_loop().time(), lent.plugin))
         else:
             self._retire(lent.plugin)
 
     def warm(self, voice: str) -> None:
-        """One waits afterwards, and opens its connection if it has none."""
-        if self._closed:
+        """At least one waits afterwards, and opens its connection if it has none; one more with each call, up to as
+        many as are lent (one that was cut off leaves nothing behind)."""
+        waiting = self._waiting(voice)
+        if self._closed or not self._prewarm or len(waiting) >= min(_MOST_IDLE, max(1, self._lent)):
             return
-        lent = self.lend(voice)
-        if self._prewarm:
-            lent.plugin.prewarm()
-        self.give_back(lent, well=True)
+        plugin = self._make(voice)
+        plugin.prewarm()
+        waiting.append((asyncio.get_running_loop().time(), plugin))
 
     async def aclose(self) -> None:
         """Ends every connection that is not lent, within 1 s; those lent end as they come back."""
@@ -78,6 +82,14 @@ class Pool:
             task.cancel()
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=0.1)
+
+    def _waiting(self, voice: str) -> deque[tuple[float, Any]]:
+        """Those of a voice; the ones whose connections may have ended are let go."""
+        waiting = self._idle.setdefault(voice, deque())
+        stale = asyncio.get_running_loop().time() - _FRESH_S
+        while waiting and waiting[0][0] < stale:
+            self._retire(waiting.popleft()[1])
+        return waiting
 
     def _retire(self, plugin: Any) -> None:
         task = asyncio.get_running_loop().create_task(_end(plugin), name="livekit plugin: close")
