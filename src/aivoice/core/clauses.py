@@ -37,7 +37,7 @@ _MOST_BOUND = 4
 _BINDING = frozenset(
     {
         "mr.", "mrs.", "ms.", "dr.", "st.", "no.", "number", "room", "suite", "january", "february", "march", "april",
-        "may", "june", "july", "august", "september", "october", "november", "december",
+        "may", "june", "july", "august", "september", "october", "november", "december", "[clear",
     }
 )  # fmt: skip
 

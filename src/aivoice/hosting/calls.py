@@ -26,6 +26,7 @@ from aivoice.engine.journal import FileJournal
 from aivoice.engine.ports import ClipStore, Credit, Observer, RecorderSink, Retriever, ToolRunner, TransferDesk
 from aivoice.engine.recorder import Recorder
 from aivoice.engine.session import CallSession, Providers
+from aivoice.providers.chatterbox import speaking_for
 from aivoice.traces.build import build_trace
 from aivoice.traces.files import write_trace_files
 from aivoice.transports.echo_cancelled import EchoCancelled
@@ -242,6 +243,7 @@ class Calls:
     ) -> None:
         """The call, then its files; whatever happens, whoever waits for its end is told."""
         reason = "failed"
+        speaking_for.set(call.id)
         try:
             ended = await session.run()
             reason = ended.reason

@@ -37,11 +37,14 @@ from aivoice.providers.ports import (
     Warm,
 )
 from aivoice.providers.rule_notes import RuleNotes
+from aivoice.providers.untagged import Untagged
 from aivoice.tenants.settings import Choice
 
 WARM_EVERY_S = 20.0
 """Connections are kept open by asking so often; services close idle ones after a minute or more."""
 CHECK_S = 8.0
+KNOWS_TAGS = frozenset({"chatterbox"})
+"""Kinds of voices that laugh at ``[laugh]``; others would read it out."""
 NOTES = LlmLimits(first_s=6.0, gap_s=6.0)
 """Nobody waits for notes."""
 _NEVER_PAUSED = {EMBEDDED["llm"]: BreakerRules(failures=1_000_000)}
@@ -198,6 +201,8 @@ class Chains:
     def _in_voice(self, name: str, voice: str) -> TextToSpeech:
         each = self._built[name]
         provider = cast("TextToSpeech", each.provider)
+        if each.kind not in KNOWS_TAGS:
+            provider = Untagged(provider)
         wanted = voice or each.voice
         return InVoice(provider, wanted) if wanted else provider
 

@@ -38,6 +38,7 @@ from aivoice.providers.inference import InferenceSettings
 from aivoice.providers.ports import Embedder
 from aivoice.providers.receptionist import Receptionist
 from aivoice.providers.rule_notes import RuleNotes
+from aivoice.providers.untagged import Untagged
 
 Progress = Callable[[str], None]
 
@@ -75,7 +76,7 @@ async def open_house(
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(EmbeddedSet.start(progress=progress, given=inference))
         stt = SttCascade([models.stt])
-        tts = TtsCascade([models.tts])
+        tts = TtsCascade([Untagged(models.tts)])
         vad = VadCascade([models.vad, models.vad_fallback])
         for chain in (stt, tts, vad):
             stack.push_async_callback(chain.aclose)

@@ -161,9 +161,10 @@ class Switchboard(Calls):
         return len(self._after)
 
     def prompt_of(self, call_id: str) -> str:
-        """The system prompt of an admitted call: for `doctor` and tests."""
+        """What the model of an admitted call is told before it begins: for tests."""
         line = self._lines[call_id]
-        return line.context.for_call(line.decision, line.memory).config.system
+        config = line.context.for_call(line.decision, line.memory).config
+        return f"{config.system}\n\n{config.notes}"
 
     # ------------------------------------------------------------ Directory
 
