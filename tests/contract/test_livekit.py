@@ -84,6 +84,26 @@ def test_what_a_model_is_asked_and_answers() -> None:
     asyncio.run(with_model(scenario))
 
 
+def test_a_call_that_nobody_knows_the_result_of_is_shown_so() -> None:
+    calls = (ToolCall("c1", "book", "{}"), ToolCall("c2", "book", "{}"))
+    messages = (
+        Message("user", "Book two."),
+        Message("assistant", "One moment.", calls),
+        Message("tool", "{}", tool_call_id="c1"),
+        Message("tool", "{}", tool_call_id="nobody's"),
+        Message("user", "Well?"),
+    )
+
+    async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
+        await said(model, GenerationRequest("", (), messages))
+        assert server.last is not None
+        assert server.last.messages[1].tool_calls == calls
+        results = {m.tool_call_id: m.text for m in server.last.messages if m.role == "tool"}
+        assert results == {"c1": "{}", "c2": '{"status":"unknown"}'}
+
+    asyncio.run(with_model(scenario))
+
+
 def test_a_reply_is_gone_on_with() -> None:
     async def scenario(server: OpenAiStandIn, model: PluginLlm) -> str:
         request = GenerationRequest("", (), REQUEST.messages, begun="Yes, on Saturday we")

@@ -14,6 +14,7 @@ from aivoice.providers.data_block import GO_ON, data_block, system_text
 from aivoice.providers.livekit.failing import failure_of, quieten
 from aivoice.providers.ports import LlmDelta, TextDelta, ToolCallDelta, UsageDelta
 
+_UNKNOWN = '{"status":"unknown"}'
 _ANSWER_S = 30.0
 """Far longer than any chain waits."""
 
@@ -137,6 +138,7 @@ def context_of(request: GenerationRequest) -> Any:
     context = ChatContext.empty()
     context.add_message(role="system", content=system_text(request))
     names = {call.id: call.name for message in request.messages for call in message.tool_calls}
+    answered = {message.tool_call_id for message in request.messages if message.role == "tool"}
     for number, message in enumerate(_messages(request)):
         if message.role == "tool":
             context.insert(
@@ -153,6 +155,8 @@ def context_of(request: GenerationRequest) -> Any:
             context.add_message(role=_role(message), content=message.text, id=group)
         for call in message.tool_calls:
             context.insert(FunctionCall(call_id=call.id, name=call.name, arguments=call.arguments, group_id=group))
+            if call.id not in answered:  # LiveKit would leave the call out, and the model make it again
+                context.insert(FunctionCallOutput(call_id=call.id, name=call.name, output=_UNKNOWN, is_error=False))
     return context
 
 
