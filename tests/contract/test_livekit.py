@@ -139,8 +139,11 @@ def test_each_way_a_model_fails(health: Health, code: str) -> None:
 
 
 async def nothing_goes_on(server: StandIn) -> None:
-    """No stream is open after 100 ms, and nothing is charged any more."""
-    await asyncio.sleep(0.1)
+    """No stream is open soon after (at once, on a machine at rest), and nothing is charged any more."""
+    for _ in range(100):
+        if not server.open_streams:
+            break
+        await asyncio.sleep(0.01)
     assert server.open_streams == 0
     charged = server.charged
     await asyncio.sleep(0.15)
