@@ -166,7 +166,8 @@ def test_cancelling_a_model_closes_its_connection(health: Health) -> None:
 def test_two_requests_at_once_keep_their_errors_and_usage_to_themselves() -> None:
     async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
         first = asyncio.ensure_future(said(model))
-        await asyncio.sleep(0.03)
+        while not server.open_streams:
+            await asyncio.sleep(0.005)
         await server.become("broken")
         with pytest.raises(ProviderError):
             await said(model)
@@ -401,7 +402,8 @@ def sockets_of(server: Any) -> list[str]:
 def test_one_clauses_failure_is_not_anothers(name: str) -> None:
     async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
         first = asyncio.ensure_future(spoken(voice, LONG))
-        await asyncio.sleep(0.13)
+        while not server.charged:
+            await asyncio.sleep(0.005)
         await server.become("malformed")
         with pytest.raises(ProviderError):
             await spoken(voice)
