@@ -138,13 +138,18 @@ def test_each_way_a_model_fails(health: Health, code: str) -> None:
     asyncio.run(with_model(scenario, health))
 
 
+async def soon(true: Callable[[], bool]) -> None:
+    """Until it is, within a second."""
+    for _ in range(100):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to be")
+
+
 async def nothing_goes_on(server: StandIn) -> None:
     """No stream is open soon after (at once, on a machine at rest), and nothing is charged any more."""
-    for _ in range(100):
-        if not server.open_streams:
-            break
-        await asyncio.sleep(0.01)
-    assert server.open_streams == 0
+    await soon(lambda: server.open_streams == 0)
     charged = server.charged
     await asyncio.sleep(0.15)
     assert server.charged == charged
@@ -166,8 +171,7 @@ def test_cancelling_a_model_closes_its_connection(health: Health) -> None:
 def test_two_requests_at_once_keep_their_errors_and_usage_to_themselves() -> None:
     async def scenario(server: OpenAiStandIn, model: PluginLlm) -> None:
         first = asyncio.ensure_future(said(model))
-        while not server.open_streams:
-            await asyncio.sleep(0.005)
+        await soon(lambda: server.open_streams > 0)
         await server.become("broken")
         with pytest.raises(ProviderError):
             await said(model)
@@ -402,8 +406,7 @@ def sockets_of(server: Any) -> list[str]:
 def test_one_clauses_failure_is_not_anothers(name: str) -> None:
     async def scenario(server: VoiceStandIn, voice: PluginTts) -> None:
         first = asyncio.ensure_future(spoken(voice, LONG))
-        while not server.charged:
-            await asyncio.sleep(0.005)
+        await soon(lambda: server.charged > 0)
         await server.become("malformed")
         with pytest.raises(ProviderError):
             await spoken(voice)
