@@ -1,6 +1,6 @@
 #!/bin/sh
 # Everything that CI checks; `make test` and .ci/run both come here. With "lint": no tests.
-# Parallel tests first, on two processes; those that measure time run alone afterwards.
+# Parallel tests first, on three processes (many wait for sockets in real time); those that measure time run alone afterwards.
 set -eu
 cd "$(dirname "$0")/.."
 bin=.venv/bin
@@ -18,6 +18,6 @@ step "tests of the core, every branch covered"
 $bin/coverage erase
 $bin/pytest tests/unit/core -n 2 --cov=aivoice.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 step "tests"
-$bin/pytest -n 2 --dist loadscope -m "not serial" --ignore=tests/unit/core
+$bin/pytest -n 3 --dist loadscope -m "not serial" --ignore=tests/unit/core
 step "tests that measure, alone"
 $bin/pytest -m serial

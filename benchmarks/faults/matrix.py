@@ -22,6 +22,7 @@ from aivoice.engine.cascade_stt import SttCascade
 from aivoice.engine.cascade_tts import TtsCascade
 from aivoice.engine.cascade_vad import VadCascade
 from aivoice.engine.session import CallSession, Providers
+from aivoice.providers.ports import Warm
 from aivoice.testing.fake_services import FakeClips
 from aivoice.testing.fakes import Constant, FakeStt, FakeTts, FakeVad, Truth, TtsBehaviour
 from aivoice.testing.line import Line
@@ -161,6 +162,8 @@ async def _providers(case: Case, world: World, running: list[Running]) -> Provid
         if service is not None:
             made: Running = await service.start(world, f"{name}-{world.host}")
             running.append(made)
+            if isinstance(made.provider, Warm):
+                await made.provider.warm()  # as `hosting.chains` keeps it
             chains[stage].append(made.provider)
         if not (case.alone and name == case.service):
             chains[stage].append(local[stage])

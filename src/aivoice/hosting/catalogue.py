@@ -38,12 +38,15 @@ class Given:
 @dataclass(frozen=True, slots=True)
 class Kind:
     """stage: what it does. build: raises InputError or MissingModelError, one line. key: it is of no use without one.
-    members: of the entry that must not be empty."""
+    members: of the entry that must not be empty. main_thread: it is built there, blocking the loop for the seconds that
+    its imports take (LiveKit registers plugins on no other).
+    """
 
     stage: Stage
     build: Callable[[Given], Any]
     key: bool = True
     members: tuple[str, ...] = ()
+    main_thread: bool = False
 
 
 def _claude(given: Given) -> object:
@@ -143,8 +146,54 @@ def _resemble(given: Given) -> object:
         voice=given.entry.voice,
         key=given.key,
         model=given.entry.model,
+        url=given.url(plugins.RESEMBLE),
         options=given.entry.options,
     )
+
+
+def _openai_stt(given: Given) -> object:
+    from aivoice.providers.livekit import plugins
+
+    return plugins.openai_stt(
+        name=given.name,
+        model=given.entry.model,
+        key=given.key,
+        url=given.url(plugins.OPENAI),
+        options=given.entry.options,
+    )
+
+
+def _other(stage: Stage) -> Callable[[Given], object]:
+    """Any LiveKit plugin that is installed: ``plugin`` among the options is its name."""
+
+    def build(given: Given) -> object:
+        from aivoice.providers.livekit import plugins
+
+        options = dict(given.entry.options)
+        plugin = options.pop("plugin", "")
+        if not isinstance(plugin, str) or not plugin.isidentifier():
+            raise InputError(
+                f"provider {given.name}: options: plugin is the name of a LiveKit plugin, such as `google`",
+                code="providers_invalid",
+                stage="providers",
+            )
+        entry = given.entry
+        rest: dict[str, Any] = {
+            "name": given.name,
+            "model": entry.model,
+            "key": given.key,
+            "url": entry.url,
+            "options": options,
+        }
+        match stage:
+            case "stt":
+                return plugins.other_stt(given.http, plugin, **rest)
+            case "llm":
+                return plugins.other_llm(given.http, plugin, **rest)
+            case "tts":
+                return plugins.other_tts(given.http, plugin, voice=entry.voice, **rest)
+
+    return build
 
 
 def _chatterbox(given: Given) -> object:
@@ -165,11 +214,15 @@ KINDS: Mapping[str, Kind] = {
     "deepgram-flux": Kind("stt", _flux),
     "faster-whisper": Kind("stt", _faster_whisper, key=False, members=("model",)),
     "claude": Kind("llm", _claude),
-    "openai": Kind("llm", _openai, key=False, members=("model",)),
+    "openai": Kind("llm", _openai, key=False, members=("model",), main_thread=True),
+    "openai-stt": Kind("stt", _openai_stt, key=False, members=("model",), main_thread=True),
     "chatterbox": Kind("tts", _chatterbox, key=False, members=("url",)),
-    "cartesia": Kind("tts", _cartesia, members=("voice",)),
-    "elevenlabs": Kind("tts", _elevenlabs, members=("voice",)),
-    "resemble": Kind("tts", _resemble, members=("voice",)),
+    "cartesia": Kind("tts", _cartesia, members=("voice",), main_thread=True),
+    "elevenlabs": Kind("tts", _elevenlabs, members=("voice",), main_thread=True),
+    "resemble": Kind("tts", _resemble, members=("voice",), main_thread=True),
+    "livekit-stt": Kind("stt", _other("stt"), key=False, main_thread=True),
+    "livekit-llm": Kind("llm", _other("llm"), key=False, main_thread=True),
+    "livekit-tts": Kind("tts", _other("tts"), key=False, main_thread=True),
 }
 
 

@@ -257,7 +257,9 @@ async def _build(stack: AsyncExitStack, content: ProviderFile) -> tuple[dict[str
             where = entry.key.where() if entry.key is not None else "the file: say `key: {env: …}`"
             unusable[name] = f"{name} has no key in {where}"
             continue
-        provider = await asyncio.to_thread(kind.build, Given(name, entry, key, http))  # imports take seconds
+        given = Given(name, entry, key, http)
+        # Imports take seconds; no call runs yet that would wait for them.
+        provider = kind.build(given) if kind.main_thread else await asyncio.to_thread(kind.build, given)
         close = getattr(provider, "aclose", None)
         if close is not None:
             stack.push_async_callback(close)

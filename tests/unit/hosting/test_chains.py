@@ -63,6 +63,7 @@ class Voice(FakeTts):
 
 
 BUILT: dict[str, Any] = {}
+REAL_KINDS = catalogue.KINDS
 
 
 def _kept(cls: type[Any]) -> Any:
@@ -235,3 +236,39 @@ def test_connections_are_opened_ahead() -> None:
             assert BUILT["a"].warmed >= 1
 
     run(scenario())
+
+
+def test_every_kind_can_be_built_as_a_server_builds_it() -> None:
+    """In the process's own way: plugins of LiveKit register themselves on the main thread alone."""
+    catalogue.KINDS = REAL_KINDS  # the fixture puts it back
+    given: dict[str, dict[str, Any]] = {
+        "deepgram": {"kind": "deepgram", "key": {"env": "KEY_A"}},
+        "flux": {"kind": "deepgram-flux", "key": {"env": "KEY_A"}},
+        "claude": {"kind": "claude", "key": {"env": "KEY_A"}},
+        "openai": {"kind": "openai", "model": "small", "url": "http://127.0.0.1:1/v1"},
+        "hears": {"kind": "openai-stt", "model": "whisper-1", "url": "http://127.0.0.1:1/v1"},
+        "chatterbox": {"kind": "chatterbox", "url": "http://127.0.0.1:1"},
+        "cartesia": {"kind": "cartesia", "voice": "v", "key": {"env": "KEY_A"}},
+        "elevenlabs": {"kind": "elevenlabs", "voice": "v", "key": {"env": "KEY_A"}},
+        "resemble": {"kind": "resemble", "voice": "v", "key": {"env": "KEY_A"}},
+    }
+    for entry in given.values():
+        if "key" in entry and entry["kind"] not in ("claude",):
+            entry["url"] = "http://127.0.0.1:1"
+
+    async def scenario() -> None:
+        async with opened(ProviderFile.model_validate({"providers": given})) as chains:
+            assert chains.unusable == {}
+
+    run(scenario())
+
+
+def test_a_plugin_must_be_named() -> None:
+    async def scenario() -> None:
+        with pytest.raises(InputError, match="plugin is the name of a LiveKit plugin"):
+            async with opened(ProviderFile.model_validate({"providers": {"x": {"kind": "livekit-llm"}}})):
+                pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "KINDS", REAL_KINDS)
+        run(scenario())
