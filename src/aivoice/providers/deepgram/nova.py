@@ -1,10 +1,16 @@
 """Deepgram's Nova models: ``/v1/listen``. The engine's own voice activity ends a segment, by ``Finalize``.
 
 The service cuts its results where it likes (`is_final`); a port's final is one for each end of speech. So its finals
-are collected and shown as the beginning of the next interim, and given as ours once it answers our Finalize
-(`from_finalize`), or, where it has nothing left to tell and stays silent, after `answer_ms`. That is so only where it
-has told of all the audio before: one that has died is silent, too, and then no final is made up here, so that the chain
-hears the words again by another recogniser.
+are collected and shown as the beginning of the next interim, and given as ours
+
+- once it answers our Finalize (`from_finalize`);
+- at once, where its finals reach the end of speech already;
+- where it does not answer ("may", says its documentation, and not if little waited): `quiet_ms` later if its finals
+  reach almost to the end of speech, `answer_ms` later if only its interims do.
+
+Never where it has not told of the audio: one that has died is silent, too, and then no final is made up here, so that
+the chain hears the words again by another recogniser. Its own endpointing is the longer one (`endpointing_ms`), so
+that Finalize finds something to do. Shapes: developers.deepgram.com; never run against the real service.
 """
 
 from __future__ import annotations
@@ -12,34 +18,35 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
 
 from aivoice.audio.frames import SAMPLE_RATE, AudioChunk
 from aivoice.providers import failures
-from aivoice.providers.deepgram.wire import HOST, Account, Socket, key_term_pairs
+from aivoice.providers.deepgram.wire import HOST, Account, Socket, key_term_pairs, told_of_error
 from aivoice.providers.ports import Transcript
 
-_CHUNK = SAMPLE_RATE // 25
-"""40 ms a message: half the sends of a frame each, and 20 ms later at most."""
 _SLACK = SAMPLE_RATE // 5
 """The service tells of audio in steps; the last one may end a little before the voice did."""
 
 
 @dataclass(frozen=True, slots=True)
 class NovaOptions:
-    """answer_ms: how long Finalize's own answer is waited for. extra: query parameters that are passed on as they are,
-    such as ``mip_opt_out`` or ``tag``."""
+    """answer_ms, quiet_ms: how long Finalize's own answer is waited for, see the module. endpointing_ms: silence at
+    which the service ends a result by itself. extra: query parameters that are passed on as they are, such as
+    ``mip_opt_out`` or ``tag``."""
 
     answer_ms: int = 900
+    quiet_ms: int = 300
+    endpointing_ms: int = 300
     extra: dict[str, str] = field(default_factory=dict[str, str], hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A ``Results`` message, positions in samples of the stream."""
+    """A ``Results`` message. start, end: samples of the stream, or, once placed, of the call."""
 
     text: str
     start: int
@@ -65,7 +72,7 @@ def parse_result(message: dict[str, Any]) -> Result:
         text, confidence = best["transcript"], float(best.get("confidence", 1.0))
         if not isinstance(text, str) or not 0 <= confidence <= 1:
             raise TypeError
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise ValueError(where) from None
     return Result(
         text.strip(),
@@ -80,6 +87,11 @@ def parse_result(message: dict[str, Any]) -> Result:
 class DeepgramNova(Account):
     """SpeechToText, Warm, Checked."""
 
+    path = "/v1/listen"
+    chunk = SAMPLE_RATE // 25
+    """40 ms a message: half the sends of a frame each, and 20 ms later at most."""
+    keep_alive = '{"type":"KeepAlive"}'
+
     def __init__(
         self,
         session: aiohttp.ClientSession,
@@ -93,9 +105,9 @@ class DeepgramNova(Account):
         super().__init__(session, key=key, name=name, model=model, url=url)
         self._options = options
 
-    async def open(self, *, language: str = "en", key_terms: Sequence[str] = ()) -> NovaStream:
-        """See the port. Numerals are written as digits; key terms beyond what the service takes are left out."""
-        query = [
+    def query(self, language: str, key_terms: Sequence[str]) -> list[tuple[str, str]]:
+        """Numerals are written as digits; key terms beyond what the service takes are left out."""
+        return [
             ("model", self.model),
             ("language", language),
             ("encoding", "linear16"),
@@ -104,34 +116,41 @@ class DeepgramNova(Account):
             ("interim_results", "true"),
             ("smart_format", "true"),
             ("numerals", "true"),
-            *key_term_pairs(key_terms),
+            ("endpointing", str(self._options.endpointing_ms)),
+            *key_term_pairs(key_terms, model=self.model),
             *self._options.extra.items(),
         ]
-        socket = await self.connect("/v1/listen", query, chunk=_CHUNK)
-        return NovaStream(socket, self.name, self._options.answer_ms / 1_000)
+
+    async def open(self, *, language: str = "en", key_terms: Sequence[str] = ()) -> NovaStream:
+        """See the port."""
+        options = self._options
+        socket = await self.connect(self.query(language, key_terms))
+        return NovaStream(socket, self.name, options.answer_ms / 1_000, options.quiet_ms / 1_000)
 
 
 @dataclass(slots=True)
 class _Ended:
-    """An end of speech whose final is owed."""
+    """An end of speech whose final is owed. reached_at: loop time since when the service has told of it."""
 
     position: int
-    told_at: float
+    reached_at: float | None = None
 
 
 class NovaStream:
-    """One call; see the port."""
+    """One call; see the port. All positions are the call's."""
 
-    def __init__(self, socket: Socket, name: str, answer_s: float) -> None:
-        self._socket, self._name, self._answer_s = socket, name, answer_s
+    def __init__(self, socket: Socket, name: str, answer_s: float, quiet_s: float) -> None:
+        self._socket, self._name, self._answer_s, self._quiet_s = socket, name, answer_s, quiet_s
         self._loop = asyncio.get_running_loop()
         self._origin: int | None = None
-        self._settled = 0  # samples of the stream that finals have covered
-        self._covered = 0  # sample of the stream up to which the service has told, words or none
+        self._settled = 0  # our finals reach so far
+        self._told_to = 0  # the service has told so far, words or none
+        self._final_to = 0  # its finals reach so far
         self._parts: list[Result] = []
         self._newest: Result | None = None  # interim that no final of the service has replaced
         self._owed: deque[_Ended] = deque()
-        self._told = ""
+        self._unanswered = 0  # Finalizes whose final was given without an answer, which may still come
+        self._shown = ""
 
     # ------------------------------------------------------------ pushed by the engine
 
@@ -142,89 +161,119 @@ class NovaStream:
     def push(self, chunk: AudioChunk) -> None:
         if chunk.pcm is None:
             return
-        if self._origin is None:
-            self._origin = chunk.position
+        self._begin(chunk.position)
         self._socket.push(chunk.pcm)
 
     def speech_started(self, position: int) -> None:
         """The service hears for itself."""
 
     def speech_ended(self, position: int) -> None:
-        if self._origin is None:
-            self._origin = position
-        self._owed.append(_Ended(position, self._loop.time()))
+        self._begin(position)
+        self._owed.append(_Ended(position))
+        self._reach()
         self._socket.tell({"type": "Finalize"})
         self._socket.news()
 
     async def aclose(self) -> None:
         await self._socket.aclose()
 
+    def _begin(self, position: int) -> None:
+        if self._origin is None:
+            self._origin = self._settled = self._told_to = self._final_to = position
+
     # ------------------------------------------------------------ heard
 
     async def __aiter__(self) -> AsyncIterator[Transcript]:
         async for message in self._socket.messages_until(self._due):
             if message is None:
+                self._unanswered += 1
                 yield self._final()  # the service has nothing to say to our Finalize: what it said before is all
                 continue
-            for transcript in self._read(message):
+            transcript = self._read(message)
+            if transcript is not None:
                 yield transcript
 
     def _due(self) -> float | None:
-        if not self._owed or self._position(self._covered) < self._owed[0].position - _SLACK:
+        """When a final is given without an answer to Finalize."""
+        if not self._owed:
             return None
-        return self._owed[0].told_at + self._answer_s
+        ended = self._owed[0]
+        if self._newest is None and self._final_to >= ended.position:
+            return self._loop.time()
+        if ended.reached_at is None:
+            return None
+        quiet = self._newest is None and self._final_to >= ended.position - _SLACK
+        return ended.reached_at + (self._quiet_s if quiet else self._answer_s)
 
-    def _read(self, message: dict[str, Any]) -> list[Transcript]:
+    def _reach(self) -> None:
+        """Note since when the service has told of the ends of speech that are waited for."""
+        for ended in self._owed:
+            if ended.reached_at is None and self._told_to >= ended.position - _SLACK:
+                ended.reached_at = self._loop.time()
+
+    def _read(self, message: dict[str, Any]) -> Transcript | None:
         match message.get("type"):
             case "Results":
                 try:
-                    return self._result(parse_result(message))
+                    result = parse_result(message)
                 except ValueError as error:
                     raise failures.malformed(self._name, "stt", str(error)) from None
+                return self._result(replace(result, start=self._position(result.start), end=self._position(result.end)))
             case "Error":
-                raise failures.of_status(self._name, "stt", 500)
+                raise told_of_error(self._name, message)
             case str():
-                return []  # Metadata, SpeechStarted, UtteranceEnd, and what may come to be
+                return None  # Metadata, SpeechStarted, UtteranceEnd, and what may come to be
             case _:
                 raise failures.malformed(self._name, "stt", "type")
 
-    def _result(self, result: Result) -> list[Transcript]:
-        self._covered = max(self._covered, result.end)
+    def _result(self, result: Result) -> Transcript | None:
+        self._told_to = max(self._told_to, result.end)
+        self._reach()
         if result.is_final:
             self._newest = None
+            self._final_to = max(self._final_to, result.end)
             if result.text:
                 self._parts.append(result)
         else:
             self._newest = result if result.text else None
-        if result.from_finalize and self._owed:
-            return [self._final()]
+        if result.from_finalize and self._answers(result):
+            return self._final()
         text = self._text()
-        if not text or text == self._told:
-            return []
-        self._told = text
-        return [Transcript("interim", text, self._position(self._first()), self._position(result.end), 0.8)]
+        if not text or text == self._shown:
+            return None
+        self._shown = text
+        return Transcript("interim", text, self._first(), max(result.end, self._first()), 0.8)
+
+    def _answers(self, result: Result) -> bool:
+        """Whether it is the answer to the Finalize of the end of speech that is waited for, not of an earlier one."""
+        if not self._owed:
+            self._unanswered = max(0, self._unanswered - 1)
+            return False
+        if self._unanswered and result.end < self._owed[0].position - _SLACK:
+            self._unanswered -= 1
+            return False
+        self._unanswered = 0  # answers come in order
+        return True
 
     def _final(self) -> Transcript:
-        ended = self._owed.popleft()
-        text, parts = self._text(), [*self._parts, *([self._newest] if self._newest else [])]
-        start = self._position(self._first())
-        end = max(ended.position, *(self._position(part.end) for part in parts), start) if parts else ended.position
+        position = self._owed.popleft().position
+        text, parts, start = self._text(), self._heard(), self._first()
+        end = max(position, start)
         confidence = min((part.confidence for part in parts), default=1.0)
-        self._parts, self._newest, self._told = [], None, ""
-        self._settled = max(self._settled, end - self._position(0))
-        return Transcript("final", text, min(start, end), end, confidence)
+        self._parts, self._newest, self._shown = [], None, ""
+        self._settled = end
+        return Transcript("final", text, start, end, confidence)
+
+    def _heard(self) -> list[Result]:
+        return [*self._parts, *([self._newest] if self._newest else [])]
 
     def _text(self) -> str:
-        pieces = [part.text for part in self._parts]
-        if self._newest is not None:
-            pieces.append(self._newest.text)
-        return " ".join(pieces)
+        return " ".join(part.text for part in self._heard())
 
     def _first(self) -> int:
-        """Sample of the stream at which what is being heard begins."""
-        parts = [*self._parts, *([self._newest] if self._newest else [])]
+        """Where what is being heard begins."""
+        parts = self._heard()
         return max(self._settled, parts[0].start) if parts else self._settled
 
     def _position(self, sample: int) -> int:
-        """In the call; audio that was dropped before it is not in the stream's own count."""
-        return (self._origin or 0) + self._socket.dropped + sample
+        return (self._origin or 0) + self._socket.pushed(sample)

@@ -2,14 +2,15 @@
 
 It hears by position: frames carry theirs (`testing.sound.stamped`), and a `Truth` says which words sound there. What
 it tells, and when, is `FakeStt`'s (interims every 200 ms, the final 300 ms after the end of speech); the shapes are
-those of developers.deepgram.com. Flux ends a turn `flux_end_s` after the last word, and says so beforehand
-(EagerEndOfTurn).
+those of developers.deepgram.com: a result's window begins where the last final's ended and reaches as far as the
+audio that came. Flux ends a turn `flux_end_s` after the last word, and says so beforehand (EagerEndOfTurn).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ class DeepgramStandIn(StandIn):
     """truth_of: what is said on the leg whose ``tag`` the query names. charged: samples that were received.
 
     query: of the latest stream. answers_finalize: its results say that they answer one; the service does not always.
+    takes_force: Flux ends a turn by ForceEndTurn; otherwise it does nothing of the kind.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class DeepgramStandIn(StandIn):
         models: tuple[str, ...] = ("nova-3-general", "flux-general-en"),
         flux_end_s: float = 0.3,
         answers_finalize: bool = True,
+        takes_force: bool = True,
     ) -> None:
         super().__init__(health)
-        self.answers_finalize = answers_finalize
+        self.answers_finalize, self.takes_force = answers_finalize, takes_force
         self._truth_of, self._behaviour, self._key, self._models = truth_of, behaviour, key, models
         self._flux_end_s = flux_end_s
         self.query: dict[str, list[str]] = {}
@@ -55,7 +58,6 @@ class DeepgramStandIn(StandIn):
             web.get("/v1/listen", self._nova),
             web.get("/v2/listen", self._flux),
             web.get("/v1/projects", self._projects),
-            web.get("/v1/models", self._known),
         ]
 
     def _refused(self, request: web.Request) -> web.Response | None:
@@ -67,10 +69,6 @@ class DeepgramStandIn(StandIn):
 
     async def _projects(self, request: web.Request) -> web.StreamResponse:
         return self._refused(request) or web.json_response({"projects": [{"project_id": "p", "name": "standin"}]})
-
-    async def _known(self, request: web.Request) -> web.StreamResponse:
-        models = [{"name": name.rpartition("-")[2], "canonical_name": name} for name in self._models]
-        return self._refused(request) or web.json_response({"stt": models, "tts": []})
 
     async def _nova(self, request: web.Request) -> web.StreamResponse:
         return await self._listen(request, _Nova)
@@ -183,21 +181,31 @@ class _Stream:
 
 
 class _Nova(_Stream):
+    window = 0
+    """Where the next result begins."""
+
+    async def begin(self) -> None:
+        self.finalised: deque[int] = deque()
+
     async def control(self, message: dict[str, Any]) -> bool:
         if message.get("type") == "Finalize":
             if self.origin is None:
                 self.origin = self.position = NOWHERE
+            self.finalised.append(self.position)
             self.inner.speech_ended(self.inner.spoken_until())
         return await super().control(message)
 
     async def told_of(self, transcript: Transcript) -> None:
         final = transcript.kind == "final"
+        start = max(self.window, self.origin or 0)
+        end = max(start, self.finalised.popleft() if final else self.position)
+        self.window = end if final else start
         await self.ws.send_json(
             {
                 "type": "Results",
                 "channel_index": [0, 1],
-                "start": self.seconds(transcript.start),
-                "duration": round((transcript.end - transcript.start) / SAMPLE_RATE, 4),
+                "start": self.seconds(start),
+                "duration": round((end - start) / SAMPLE_RATE, 4),
                 "is_final": final,
                 "speech_final": final,
                 "from_finalize": final and self.server.answers_finalize,
@@ -215,6 +223,8 @@ class _Flux(_Stream):
     turn = 0
     words: tuple[str, ...] = ()
     end = 0
+    done = 0
+    """Where the last turn's words end."""
     ended_at: float | None = None
 
     async def begin(self) -> None:
@@ -228,8 +238,22 @@ class _Flux(_Stream):
             self.watching.cancel()
             await asyncio.wait([self.watching])
 
+    async def control(self, message: dict[str, Any]) -> bool:
+        if message.get("type") == "ForceEndTurn" and self.server.takes_force:
+            if self.words:
+                await self._as_it_does("EndOfTurn", 0.1, "manual")
+                self._turn_over(self.end)
+            else:
+                await self.ws.send_json({"type": "Warning", "code": "FORCE_END_TURN_NO_ACTIVE_TURN"})
+        return await super().control(message)
+
+    def _turn_over(self, until: int) -> None:
+        self.done = self.end
+        self.inner.speech_ended(until)
+        self.turn, self.words, self.ended_at = self.turn + 1, (), None
+
     async def told_of(self, transcript: Transcript) -> None:
-        if transcript.kind == "final":
+        if transcript.kind == "final" or transcript.end <= self.done:
             return
         fresh = not self.words
         self.words, self.end = tuple(transcript.text.split()), transcript.end
@@ -252,17 +276,16 @@ class _Flux(_Stream):
                 self.ended_at = quiet
                 await self._as_it_does("EagerEndOfTurn", 0.5)
             if quiet >= self.flux_end_s:
-                await self._as_it_does("EndOfTurn", 0.9)
-                self.inner.speech_ended(self.position - FRAME_SAMPLES)
-                self.turn, self.words, self.ended_at = self.turn + 1, (), None
+                await self._as_it_does("EndOfTurn", 0.9, "model")
+                self._turn_over(self.position - FRAME_SAMPLES)
 
-    async def _as_it_does(self, event: str, confidence: float) -> None:
+    async def _as_it_does(self, event: str, confidence: float, trigger: str = "") -> None:
         if self.server.health not in ("silent", "dies_midway", "disconnects"):
-            await self._info(event, confidence)
+            await self._info(event, confidence, trigger)
         elif self.server.health == "disconnects":
             cut(self.request)
 
-    async def _info(self, event: str, confidence: float) -> None:
+    async def _info(self, event: str, confidence: float, trigger: str = "") -> None:
         if self.server.health == "malformed":
             return
         await self.ws.send_json(
@@ -277,5 +300,6 @@ class _Flux(_Stream):
                 "transcript": " ".join(self.words),
                 "words": [{"word": word, "confidence": 0.9} for word in self.words],
                 "end_of_turn_confidence": confidence,
+                **({"trigger": trigger} if trigger else {}),
             }
         )
