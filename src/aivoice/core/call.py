@@ -172,7 +172,7 @@ class Call:
         """Background results: they change what the next prompt shows, nothing that is audible now."""
         match event:
             case e.SummaryReady():
-                self._talk.taker.on_summary(event)
+                self._talk.taker.on_summary(event, self._talk.config.window)
             case e.StateReady():
                 self._talk.taker.on_state(event)
             case e.Usage():

@@ -175,7 +175,8 @@ class Summarise:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """→ StateReady, in the background. state: what is known so far. messages: the newest exchange."""
+    """→ StateReady, in the background. state: what is known so far. messages: what no extraction has
+    read yet, with the message before it."""
 
     turn: int
     attempt: int

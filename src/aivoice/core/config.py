@@ -132,7 +132,8 @@ class Window:
     kept for the answer.
     A summary of the older part is made ahead when the history has grown to `summary_at` of its high mark, or (0: never)
     after `summary_turns` turns, at a change of topic once `topic_turns` lie behind, or while the caller has been silent
-    for `summary_silence` ms; the last `recent` turns stay whole. One that fails is tried again `summary_tries` times.
+    for `summary_silence` ms; the last `recent` turns stay whole. One that fails is tried again with the next turn,
+    `summary_tries` times, and then every ten turns.
     """
 
     system: int = 1_500

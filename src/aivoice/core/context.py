@@ -7,26 +7,18 @@ it moves once, down to the low mark.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from aivoice.core.fit import fitted, shortened, within
 from aivoice.core.prompt import Message
 from aivoice.core.repair import repaired
-from aivoice.core.tokens import CHARACTERS, Scale, message_tokens
+from aivoice.core.tokens import Scale, message_tokens, text_tokens
 
-CUT = " […]"
-"""Ends a text that was too long for its place."""
-
-
-def shortened(text: str, tokens: int) -> str:
-    """The text in at most about `tokens`, ended at a sentence where that keeps most of it, and marked with `CUT`."""
-    most = max(tokens * CHARACTERS - len(CUT), 0)
-    if len(text) <= tokens * CHARACTERS:
-        return text
-    kept = text[:most]
-    stop = max(kept.rfind(". "), kept.rfind("\n"))
-    if stop >= most // 2:
-        kept = kept[: stop + 1]
-    return kept.rstrip() + CUT
+_SHARE = 4
+"""No message, and no tool calls from before the window, takes more than this part of the history's budget."""
+_LINE = 8
+"""Tokens of a turn in what stands in for a summary: at least so many."""
 
 
 @dataclass(slots=True)
@@ -34,6 +26,7 @@ class History:
     """What was said, oldest first, as the model is told it.
 
     summary: of the messages before `summarised`. start: index of the window's first message; never goes back.
+    over: tokens (ours) by which the instructions are over their budget; they are taken from the window's high mark.
     """
 
     messages: list[Message] = field(default_factory=list[Message])
@@ -41,35 +34,50 @@ class History:
     summarised: int = 0
     start: int = 0
     scale: Scale = field(default_factory=Scale)
+    over: int = 0
 
-    def window(self, high: int, low: int) -> tuple[Message, ...]:
-        """The newest messages, whole turns of the caller each, at most `high` tokens; beyond that the window is moved
-        to `low`. The newest turn is kept whatever it costs, its longest texts cut; the last tool calls and their
-        results always, also where the window begins after them. Valid (`repair`)."""
-        high, low = self.scale.own(high), self.scale.own(low)
+    def high(self, high: int, low: int) -> int:
+        """The high mark in our tokens; never below the low mark."""
+        return max(self.scale.own(high) - self.over, self.scale.own(low))
+
+    def window(self, high: int, low: int, tail: Sequence[Message] = ()) -> tuple[Message, ...]:
+        """The newest messages and `tail`, what follows them: at most `high` tokens in all, whatever they hold.
+
+        Whole turns of the caller; beyond `high` the window's beginning is moved so that `low` are left. The last tool
+        calls from before it, with their results, stand first. A message over its share is cut. Valid (`repair`).
+        """
+        high, low = self.high(high, low), self.scale.own(low)
         self.start = min(self.start, len(self.messages))
-        if self.cost(self.start) > high:
-            self.start = max(self.start, self.boundary(low))
-        shown = self.messages[self.start :]
-        if self.start:
-            shown = [*self._last_tools(), *shown]
-        return tuple(_fitted(message, high // 2) for message in repaired(shown))
+        shown = self._shown(high, tail)
+        if sum(map(message_tokens, shown)) > high:
+            self.start = max(self.start, self.boundary(low, high // _SHARE))
+            shown = self._shown(high, tail)
+        return within(shown, high)
 
-    def cost(self, first: int) -> int:
-        """Tokens (ours) of the messages from index `first` on."""
-        return sum(message_tokens(message) for message in self.messages[first:])
+    def _shown(self, high: int, tail: Sequence[Message]) -> list[Message]:
+        most = high // _SHARE
+        tools = within(repaired(self._last_tools()), most)
+        return [fitted(each, most) for each in repaired((*tools, *self.messages[self.start :], *tail))]
 
-    def boundary(self, tokens: int) -> int:
-        """The first index of a caller's message from which on the history is at most `tokens` (ours) long; where the
-        newest turn alone is longer, its beginning."""
+    def cost(self, first: int, most: int = 1 << 30) -> int:
+        """Tokens (ours) of the messages from index `first` on, each counted as at most `most`."""
+        return sum(min(message_tokens(message), most) for message in self.messages[first:])
+
+    def boundary(self, tokens: int, most: int = 1 << 30) -> int:
+        """The first index of a caller's message from which on the history is at most `tokens` (ours) long, each message
+        counted as at most `most`; where the newest turn alone is longer, its beginning."""
         total, found = 0, len(self.messages)
         for index in range(len(self.messages) - 1, -1, -1):
-            total += message_tokens(self.messages[index])
+            total += min(message_tokens(self.messages[index]), most)
             if total > tokens and found < len(self.messages):
                 break
             if self.messages[index].role == "user" or index == 0:
                 found = index
         return found
+
+    def share(self, high: int, low: int) -> int:
+        """What one message counts at most."""
+        return self.high(high, low) // _SHARE
 
     def turns_from(self, first: int) -> int:
         """Turns of the caller from index `first` on."""
@@ -82,6 +90,23 @@ class History:
             self.summary, self.summarised = text, upto
             self.start = max(self.start, upto)
 
+    def recap(self, tokens: int) -> str:
+        """The summary, in at most about `tokens`; where the window has moved on without one, the caller's turns and the
+        tools' answers in between, each in its first words: equal shares, and where there are too many the newest."""
+        summary = self.summary if self.summarised else ""
+        lines = [
+            f"{'Caller' if message.role == 'user' else 'Result'}: {message.text}"
+            for message in self.messages[self.summarised : self.start]
+            if message.role != "assistant" and message.text.strip()
+        ]
+        if not lines:
+            return shortened(summary, tokens)
+        parts = [shortened(summary, tokens // 2)] if summary else []
+        left = tokens - sum(map(text_tokens, parts))
+        each = max(left // len(lines), _LINE)
+        newest = lines[max(len(lines) - left // each, 0) :]
+        return "\n".join((*parts, *(shortened(line, each - 1) for line in newest)))
+
     def replace_tool_result(self, result: Message) -> bool:
         """A result that came late takes the place of its 'pending' one; False where there is none."""
         for index in range(len(self.messages) - 1, -1, -1):
@@ -91,18 +116,11 @@ class History:
         return False
 
     def _last_tools(self) -> list[Message]:
-        """The last message with tool calls, and their results, where the window begins after it."""
-        for index in range(len(self.messages) - 1, -1, -1):
+        """The last message with tool calls before the window, and their results. It depends on where the window begins
+        alone: tools that are called inside it do not change how the prompt begins."""
+        for index in range(self.start - 1, -1, -1):
             message = self.messages[index]
             if message.role != "tool" and message.tool_calls:
-                if index >= self.start:
-                    return []
                 ids = {call.id for call in message.tool_calls}
-                return [message, *(each for each in self.messages[index:] if each.tool_call_id in ids)]
+                return [message, *(each for each in self.messages[index : self.start] if each.tool_call_id in ids)]
         return []
-
-
-def _fitted(message: Message, most: int) -> Message:
-    if message_tokens(message) <= most:
-        return message
-    return replace(message, text=shortened(message.text, most))

@@ -194,12 +194,13 @@ class SummaryReady:
 @dataclass(frozen=True, slots=True)
 class StateReady:
     """Ends an `Extract`: flat key → value pairs, the newest last; exact: keys whose values were captured letter by
-    letter. None where nothing could be made of it."""
+    letter. partial: not all that was said could be made out (a model is down); it is to be read again."""
 
     turn: int
     attempt: int
     entries: tuple[tuple[str, str], ...]
     exact: tuple[str, ...] = ()
+    partial: bool = False
 
 
 # ---------------------------------------------------------------- speaking; `attempt` is the clip's id

@@ -19,7 +19,7 @@ def extract(talk: Conversation) -> int | None:
 
 
 def begin_extract(talk: Conversation, now: int) -> None:
-    talk.taker.extract(talk.turn)
+    talk.taker.extract(talk.turn, talk.config.window)
 
 
 def summarise(talk: Conversation) -> int | None:

@@ -19,10 +19,12 @@ MOST_FACTS = 120
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What an exchange adds to the state, or changes in it. exact: keys whose values were captured letter by letter."""
+    """What an exchange adds to the state, or changes in it. exact: keys whose values were captured letter by letter.
+    partial: there may be more in it, which could not be made out."""
 
     entries: tuple[tuple[str, str], ...] = ()
     exact: tuple[str, ...] = ()
+    partial: bool = False
 
 
 @dataclass(slots=True)
@@ -56,8 +58,9 @@ class ConversationState:
                 self.facts.pop(key, None)
                 self.exact.pop(key, None)
         while len(self.facts) > MOST_FACTS:
-            oldest = next((key for key in self.facts if key not in self.exact), next(iter(self.facts)))
+            oldest = next((key for key in [*self.facts][:-1] if key not in self.exact), next(iter(self.facts)))
             del self.facts[oldest]
+            self.exact.pop(oldest, None)
 
     def render(self, tokens: int = 1 << 20) -> str:
         """One ``key: value`` a line, in the order in which they became known, at most about `tokens` long: what was

@@ -6,6 +6,7 @@ tells by how much that is off, and every later estimate of the call is scaled by
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from aivoice.core.prompt import GenerationRequest, Message, Passage, ToolSpec
@@ -15,6 +16,7 @@ MESSAGE = 4
 """What a message costs beside its text."""
 _LEAST, _MOST = 0.5, 2.0
 _WEIGHT = 0.3
+_STEP = 0.05
 
 
 def text_tokens(text: str) -> int:
@@ -74,5 +76,7 @@ class Scale:
         self.known = True
 
     def own(self, tokens: int) -> int:
-        """A budget in the provider's tokens as ours."""
-        return int(tokens / self.ratio)
+        """A budget in the provider's tokens as ours. The ratio is rounded up to a step: what is cut to size stays as it
+        is while the ratio is still being learned (prompt caches). A provider that counts fewer does not widen budgets:
+        what it counts less (frames of messages, tools) is not spread evenly over the sections."""
+        return int(tokens / (math.ceil(max(self.ratio, 1.0) / _STEP - 1e-9) * _STEP))

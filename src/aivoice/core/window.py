@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aivoice.core.config import CallConfig, Window
-from aivoice.core.context import History, shortened
+from aivoice.core.context import History
+from aivoice.core.fit import shortened
 from aivoice.core.prompt import GenerationRequest, Message, Passage
-from aivoice.core.repair import repaired
 from aivoice.core.state import ConversationState
 from aivoice.core.tokens import passage_tokens, text_tokens, tool_tokens
 
@@ -28,19 +28,18 @@ def compose(
 ) -> GenerationRequest:
     """The request for a reply. tail: what follows the history (a guessed turn, this reply's earlier rounds)."""
     window, own = config.window, history.scale.own
-    shown = history.window(window.history, window.history_low)
-    if tail:
-        shown = repaired((*shown, *tail))
+    history.over = max(fixed_tokens(config) - own(window.system), 0)
+    messages = history.window(window.history, window.history_low, tail)
     return GenerationRequest(
         system=config.system,
         tools=config.tools,
-        messages=shown,
+        messages=messages,
         passages=fitting(passages, own(window.knowledge)),
         state=state.render(own(window.state)),
         call_time=call_time,
         turn=turn,
-        notes=shortened(config.notes, own(window.metadata)),
-        summary=shortened(history.summary, own(window.summary)) if history.summarised else "",
+        notes=shortened(config.notes, max(own(window.metadata) - text_tokens(call_time), 0)) if config.notes else "",
+        summary=history.recap(own(window.summary)),
         answer_tokens=window.reply,
     )
 
@@ -68,6 +67,7 @@ def fixed_tokens(config: CallConfig) -> int:
 
 
 def most_tokens(window: Window) -> int:
-    """The longest prompt that the budgets allow, the reply's room included, where instructions keep theirs."""
+    """The longest prompt that the budgets allow, the reply's room included. Instructions over theirs take it from the
+    history, down to its low mark; only where they are longer still is a prompt longer than this."""
     sections = (window.system, window.knowledge, window.metadata, window.state, window.summary, window.history)
     return sum(sections) + window.reply

@@ -83,17 +83,28 @@ class NotesWithRules:
     async def summarise(self, before: str, messages: Sequence[Message]) -> str:
         try:
             return await self._first.summarise(before, messages)
-        except (ProviderError, TimeoutError):
+        except (ProviderError, TimeoutError) as error:
+            _told(error)
             return await self._rules.summarise(before, messages)
 
     async def extract(self, state: str, messages: Sequence[Message]) -> Extraction:
+        """partial where `first` failed: what rules do not see may be read again."""
         sure = await self._rules.extract(state, messages)
         try:
             told = await self._first.extract(state, messages)
-        except (ProviderError, TimeoutError):
-            return sure
+        except (ProviderError, TimeoutError) as error:
+            _told(error)
+            return Extraction(sure.entries, sure.exact, partial=True)
         exact = set(sure.exact)
-        return Extraction((*(entry for entry in told.entries if entry[0] not in exact), *sure.entries), sure.exact)
+        others = {key for key, _ in told.entries} - exact
+        guessed = (entry for entry in sure.entries if entry[0] not in others)  # a model understands more than rules do
+        return Extraction((*(entry for entry in told.entries if entry[0] not in exact), *guessed), sure.exact)
+
+
+def _told(error: Exception) -> None:
+    """For the trace: its code, never its words."""
+    code = error.code if isinstance(error, ProviderError) else "timeout"
+    current_reporter().report("llm", "notes", "failed", code)
 
 
 def read_entries(text: str) -> tuple[tuple[str, str], ...]:

@@ -146,14 +146,14 @@ class Operations:
         self._feed(e.SummaryReady(command.turn, command.attempt, text))
 
     async def _extract(self, command: c.Extract) -> None:
-        made = Extraction()
+        made = Extraction(partial=True)
         report_attempts(self._feed, turn=command.turn, attempt=command.attempt)
         try:
             if self._notes is not None:
                 made = await self._notes.extract(command.state, command.messages)
         except Exception as error:  # noqa: BLE001 - as above
             self._told("notes", command.turn, command.attempt, error)
-        self._feed(e.StateReady(command.turn, command.attempt, made.entries, made.exact))
+        self._feed(e.StateReady(command.turn, command.attempt, made.entries, made.exact, made.partial))
 
     def _told(self, who: str, turn: int, attempt: int, error: Exception) -> None:
         self._feed(e.ProviderAttempt("llm", who, "failed", turn, attempt, type(error).__name__))

@@ -68,3 +68,11 @@ def test_what_is_shown_fits_exact_and_newest_first() -> None:
     assert "phone: 5550104477" in text
     assert "thing29" in text
     assert "thing2:" not in text
+
+
+def test_what_was_exact_and_forgotten_may_be_told_anew() -> None:
+    state = ConversationState()
+    keys = tuple(f"k{n}" for n in range(MOST_FACTS + 1))
+    state.merge(tuple((key, "v") for key in keys), 1, keys)
+    state.merge((("k0", "again"),), 2)
+    assert state.facts["k0"] == "again"
