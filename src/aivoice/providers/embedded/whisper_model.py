@@ -129,7 +129,7 @@ class WhisperModel:
         )[0]
         made = result.sequences_ids[0]
         kept = self._inside(made, sound.audio_s)
-        if kept and len(result.logits[0]) == len(made):  # CTranslate2 gives none of several hypotheses
+        if kept:
             step = [at for at, index in enumerate(made) if index < self._end][len(kept) - 1]
             kept = without_doubtful_mark(kept, np.asarray(result.logits[0][step], np.float64), self._marks)
         text = self._without_echoes(sound, prompt, kept)

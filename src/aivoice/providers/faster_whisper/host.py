@@ -1,8 +1,8 @@
 """What the process of its own runs: one model of the operator's, for finals and interims alike.
 
 The `faster-whisper` package opens the folder (device, type of numbers, tokenizer, mel bands of large-v3 and turbo); the
-decoding is the embedded recogniser's (`embedded.whisper_model`), for two reasons measured with Whisper base, int8, on
-one core and 46 clips of human telephone speech. The package's `transcribe` always encodes 30 s: 1,050 ms at the median for
+decoding is the embedded recogniser's (`embedded.whisper_model`), for two reasons measured with Whisper base, int8, on one
+core and 46 clips of human telephone speech. The package's `transcribe` always encodes 30 s: 1,050 ms at the median for
 word error rate 3.8 %; padded to the utterance + 4 s it takes 210 ms for 4.1 %. And what starts over is cut by the times
 of the words, not by how well the text compresses.
 """
