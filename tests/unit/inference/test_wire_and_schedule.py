@@ -151,13 +151,3 @@ def test_every_job_ends_once(steps: list[tuple[str, int, Priority]]) -> None:
             waiting = {key for key in waiting if key[0] != which % 2}
         assert len(schedule) == len(waiting) <= 4
         assert schedule.running == len(running)
-
-
-def test_short_jobs_go_before_longer_ones_of_their_rank_but_not_for_ever() -> None:
-    schedule = Schedule(limit=10)
-    for number, (priority, due) in enumerate(
-        ((Priority.FINAL, 0.0 + 2.6), (Priority.FINAL, 0.5 + 0.2), (Priority.FINAL, 2.5 + 0.2), (Priority.EAGER, 0.1))
-    ):
-        schedule.add(Job((1, number), "x", priority, due=due))
-    taken = [schedule.take(0.0)[0] for _ in range(4)]
-    assert [job.key[1] for job in taken if job is not None] == [1, 0, 2, 3]

@@ -12,7 +12,7 @@ import importlib
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,85 +63,44 @@ class Heard:
         return math.exp(min(0.0, self.logprob)) if self.text else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """features: mel, or what the encoder made of it. frames: of the encoder. audio_s: without the silence behind it.
-    tokens: the most that so much audio can be."""
-
-    samples: Float
-    features: StorageView
-    frames: int
-    audio_s: float
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How a model is run. beam: hypotheses kept. pad_s: silence behind the audio, up to 30 s in all. silent: see
-    `SILENT`. log_mel: samples → bands × frames, 100 a second."""
-
-    beam: int = 1
-    pad_s: float = PAD_S
-    silent: float = SILENT
-    log_mel: Callable[[Float], Float] = log_mel
-
-
 class WhisperModel:
-    """One model, one copy a machine. `transcribe` may run on several threads at once; CTranslate2 queues them.
+    """One model, one copy a machine. `transcribe` may run on several threads at once; CTranslate2 queues them."""
 
-    model: a `ctranslate2.models.Whisper`. tokens: its `tokenizers.Tokenizer`.
-    """
-
-    def __init__(self, model: Any, tokens: Any, *, english_only: bool, decoding: Decoding = Decoding()) -> None:
-        self._model = model
-        self._tokens = tokens
+    def __init__(self, folder: Path, *, english_only: bool, workers: int = 1) -> None:
+        self._model = ctranslate2.models.Whisper(
+            str(folder), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
+        )
+        self._tokens = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._english_only = english_only
-        self._decoding = decoding
         self._end = self._token("<|endoftext|>")
         self._first_time = self._token("<|notimestamps|>") + 1
         self._marks = {self._token(mark): least for mark, least in END_MARKS.items()}
 
     def transcribe(self, pcm: bytes, *, language: str = "en") -> Heard:
         """s16le mono 16 kHz, at most 30 s (the rest is ignored)."""
-        sound = self._sound(pcm)
-        return Heard("", 0.0, 1.0) if sound is None else self._decode(sound, self._prompt(language))
-
-    def _sound(self, pcm: bytes, tokens_per_s: float = TOKENS_PER_S) -> Sound | None:
-        """None: too short to hold a word."""
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768.0
         audio_s = min(LONGEST_S, len(samples) / RATE)
         if audio_s < 0.05:
-            return None
-        features = self._features(samples)
-        return Sound(samples, features, features.shape[2] // 2, audio_s, int(audio_s * tokens_per_s) + 10)
-
-    def _decode(self, sound: Sound, prompt: list[int], *, before: Sequence[int] = (), beam: int | None = None) -> Heard:
-        """before: tokens of what Whisper is told came before. beam: another one than the decoding's."""
-        whole = [*before, *prompt]
+            return Heard("", 0.0, 1.0)
+        features = _features(samples)
+        prompt = self._prompt(language)
         result = self._model.generate(
-            sound.features,
-            [whole],
-            beam_size=beam or self._decoding.beam,
-            max_length=min(448, 2 * (len(whole) + sound.tokens)),
+            features,
+            [prompt],
+            beam_size=1,
+            max_length=min(448, 2 * (len(prompt) + int(audio_s * TOKENS_PER_S) + 10)),
             return_scores=True,
             return_no_speech_prob=True,
             return_logits_vocab=True,
         )[0]
         made = result.sequences_ids[0]
-        kept = self._inside(made, sound.audio_s)
+        kept = self._inside(made, audio_s)
         if kept:
             step = [at for at, index in enumerate(made) if index < self._end][len(kept) - 1]
             kept = without_doubtful_mark(kept, np.asarray(result.logits[0][step], np.float64), self._marks)
-        text = self._without_echoes(sound, prompt, kept)
+        text = self._without_echoes(features, prompt, kept, _voiced_s(samples))
         heard = Heard(text, float(result.scores[0]), float(result.no_speech_prob))
-        return Heard("", heard.logprob, heard.no_speech) if is_noise(heard, self._decoding.silent) else heard
-
-    def _features(self, samples: Float) -> StorageView:
-        seconds = min(LONGEST_S, len(samples) / RATE + self._decoding.pad_s)
-        size = math.ceil(seconds * RATE / FRAME_SAMPLES) * FRAME_SAMPLES
-        padded = np.zeros(size, np.float32)
-        padded[: min(size, len(samples))] = samples[:size]
-        return ctranslate2.StorageView.from_array(np.ascontiguousarray(self._decoding.log_mel(padded)[None]))
+        return Heard("", heard.logprob, heard.no_speech) if _is_noise(heard) else heard
 
     def _token(self, name: str) -> int:
         found = self._tokens.token_to_id(name)
@@ -166,13 +125,13 @@ class WhisperModel:
                 kept.append(index)
         return kept
 
-    def _without_echoes(self, sound: Sound, prompt: Sequence[int], ids: list[int]) -> str:
+    def _without_echoes(self, features: StorageView, prompt: Sequence[int], ids: list[int], voiced_s: float) -> str:
         words = self._words(ids)
         size = period([plain(self._text(ids[first:last])) for first, last in words])
         if not size:
             return self._text(ids)
-        voiced_s = _voiced_s(sound.samples)
-        aligned = self._model.align(sound.features, list(prompt), [ids], sound.frames)[0].alignments
+        frames = features.shape[2] // 2
+        aligned = self._model.align(features, list(prompt), [ids], frames)[0].alignments
         begins: dict[int, float] = {}
         for token, frame in aligned:
             begins.setdefault(token, frame * TIME_STEP_S)
@@ -202,6 +161,14 @@ def without_doubtful_mark(ids: list[int], logits: Any, marks: Mapping[int, float
     return ids if odds[list(marks)].sum() >= least * odds.sum() else ids[:-1]
 
 
+def _features(samples: Float) -> StorageView:
+    seconds = min(LONGEST_S, len(samples) / RATE + PAD_S)
+    size = math.ceil(seconds * RATE / FRAME_SAMPLES) * FRAME_SAMPLES
+    padded = np.zeros(size, np.float32)
+    padded[: min(size, len(samples))] = samples[:size]
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(log_mel(padded)[None]))
+
+
 def _voiced_s(samples: Float) -> float:
     """Where the last frame within 35 dB of the loudest ends, in s."""
     frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
@@ -210,9 +177,8 @@ def _voiced_s(samples: Float) -> float:
     return (int(loud[-1]) + 1) * FRAME_SAMPLES / RATE if loud.size else 0.0
 
 
-def is_noise(heard: Heard, silent: float = SILENT) -> bool:
-    """Whether these are words that Whisper says to what is no speech."""
-    if heard.no_speech > silent and heard.logprob < UNSURE:
+def _is_noise(heard: Heard) -> bool:
+    if heard.no_speech > SILENT and heard.logprob < UNSURE:
         return True
     said = " ".join(plain(word) for word in heard.text.split())
     return said in PHANTOMS and heard.no_speech > PHANTOM_SILENT
@@ -226,7 +192,7 @@ def load_base(workers: int) -> WhisperModel:
     """
     with tempfile.TemporaryDirectory(prefix="aivoice-whisper-") as name:
         join_base(Path(name))
-        return _open(Path(name), english_only=False, workers=workers)
+        return WhisperModel(Path(name), english_only=False, workers=workers)
 
 
 def join_base(folder: Path) -> None:
@@ -242,15 +208,7 @@ def join_base(folder: Path) -> None:
 
 def load_tiny(workers: int) -> WhisperModel:
     """Whisper tiny.en, int8. MissingModelError."""
-    return _open(WHISPER_TINY.path().parent, english_only=True, workers=workers)
-
-
-def _open(folder: Path, *, english_only: bool, workers: int) -> WhisperModel:
-    model = ctranslate2.models.Whisper(
-        str(folder), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
-    )
-    tokens = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return WhisperModel(model, tokens, english_only=english_only)
+    return WhisperModel(WHISPER_TINY.path().parent, english_only=True, workers=workers)
 
 
 def transcribe_job(model: WhisperModel, meta: Mapping[str, Any], blob: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -170,11 +170,6 @@ class Inference:
             self._mark(self._end)
 
     @property
-    def ready(self) -> bool:
-        """The models are loaded and the process is there: a job would be sent now."""
-        return self._ready and not self._closed
-
-    @property
     def process_id(self) -> int | None:
         """The child's, if this client owns one that runs."""
         return self._link.process_id

@@ -1,8 +1,7 @@
 """Which job runs next. A plain data structure: the server guards it with its lock and passes the time in.
 
 Policy
-- Lower `Priority` first; within one, the earliest `due` first. (Short jobs go before longer ones that came a little
-  earlier, but nothing waits for ever: a later job is due later.) Among equals first come first served.
+- Lower `Priority` first; within one, first come first served.
 - A group of jobs (the part of the name before a colon) may be limited to so many workers at once, so that interims
   never take the last free worker from a final.
 - A job waits at most until its `expires` (late interims are worth nothing): then it is dropped and reported.
@@ -30,14 +29,12 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """key: (connection, request id). expires: seconds on the server's clock, None for never. due: when it came and how
-    long it takes, s on that clock."""
+    """key: (connection, request id). expires: seconds on the server's clock, None for never."""
 
     key: tuple[int, int]
     name: str
     priority: Priority
     expires: float | None = None
-    due: float = 0.0
 
     @property
     def group(self) -> str:
@@ -93,7 +90,7 @@ class Schedule:
         free = [job for job in self._waiting.values() if busy.get(job.group, 0) < self._at_most.get(job.group, 1 << 30)]
         if not free:
             return None, late
-        best = min(free, key=lambda job: (job.priority, job.due))  # min is stable: the first come of equals
+        best = min(free, key=lambda job: job.priority)  # min is stable: the first come of equals
         del self._waiting[best.key]
         self._running[best.key] = best
         return best, late
@@ -110,7 +107,7 @@ class Schedule:
         """A waiting job is now wanted more; it keeps its place among equals and no longer expires."""
         job = self._waiting.get(key)
         if job is not None and priority < job.priority:
-            self._waiting[key] = Job(job.key, job.name, priority, due=job.due)
+            self._waiting[key] = Job(job.key, job.name, priority)
 
     def forget(self, connection: int) -> None:
         """The connection is gone: nobody waits for its jobs."""

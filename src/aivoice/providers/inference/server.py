@@ -34,8 +34,6 @@ Handler = Callable[[Mapping[str, Any], bytes], Iterator[Part]]
 """``handler(meta, blob)`` yields the parts of its answer, each sent at once. Raises VoiceError."""
 Loader = Callable[[Callable[[str], None], Mapping[str, Any]], Mapping[str, Handler]]
 
-COST_S_PER_BYTE = 0.1 / 32_000
-"""What a job costs, guessed: a tenth of the length of its audio. Only for who goes first among equals."""
 SEND_LIMIT_S = 5.0
 """A client that does not read for so long is dropped: it must not hold a worker."""
 
@@ -157,10 +155,8 @@ class Server:
             connection.send(_error(frame.id, "unknown_job", "this inference process does not offer that job"))
             return
         wait_s = frame.meta.get("wait_s")
-        now = time.monotonic()
-        expires = None if wait_s is None else now + float(wait_s)
-        due = now + len(frame.blob) * COST_S_PER_BYTE
-        job = Job((connection.number, frame.id), name, Priority(int(frame.meta.get("priority", 6))), expires, due)
+        expires = None if wait_s is None else time.monotonic() + float(wait_s)
+        job = Job((connection.number, frame.id), name, Priority(int(frame.meta.get("priority", 6))), expires)
         with self._changed:
             self._pending[job.key] = _Pending(connection, frame)
             admission = self._schedule.add(job)
