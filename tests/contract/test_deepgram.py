@@ -208,11 +208,93 @@ def test_flux_takes_an_eager_end_back_when_the_caller_goes_on() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("takes_force", [True, False], ids=["ended-by-us", "cannot-be-ended"])
+def test_each_word_once_where_flux_holds_a_turn_open_over_a_pause(takes_force: bool) -> None:
+    first, second = lay_out("I would like to book", START), lay_out("a cleaning please", START + 4 * SAMPLE_RATE)
+    told = Truth()
+    told.add(*first, *second)
+    ends = [words[-1].end - words[-1].end % FRAME_SAMPLES for words in (first, second)]
+
+    async def scenario() -> None:
+        async with (
+            DeepgramStandIn(lambda tag: told, flux_end_s=30, takes_force=takes_force) as server,
+            aiohttp.ClientSession() as session,
+        ):
+            stream = await DeepgramFlux(session, key=KEY, url=server.ws_url).open()
+            finals: list[tuple[float, Transcript]] = []
+            told_at: list[float] = []
+
+            async def read() -> None:
+                async for transcript in stream:
+                    if transcript.kind == "final":
+                        finals.append((time.monotonic(), transcript))
+
+            reading = asyncio.ensure_future(read())
+            for at in range(0, ends[1] + SAMPLE_RATE, FRAME_SAMPLES):
+                stream.push(AudioChunk(at, FRAME_SAMPLES, stamped(bytes(2 * FRAME_SAMPLES), at)))
+                if at - 5 * FRAME_SAMPLES in ends:
+                    stream.speech_ended(at - 5 * FRAME_SAMPLES)
+                    told_at.append(time.monotonic())
+                await asyncio.sleep(0.019)
+            await stream.aclose()
+            await reading
+            assert [transcript.text for _, transcript in finals] == ["I would like to book", "a cleaning please"]
+            for (at, _), told_then in zip(finals, told_at, strict=True):
+                assert at - told_then < (0.6 if takes_force else 0.9)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
-def test_a_check_finds_wrong_keys_and_models(kind: Kind) -> None:
+def test_a_cancelled_open_leaves_nothing_at_the_service(kind: Kind) -> None:
     async def scenario(server: DeepgramStandIn, provider: Any) -> None:
-        await provider.warm()
+        server.slow_s = 0.3
+        opening = asyncio.ensure_future(provider.open())
+        await asyncio.sleep(0.1)
+        opening.cancel()
+        await asyncio.wait([opening])
+        await asyncio.sleep(0.5)
+        assert server.requests == 1
+        assert (server.open_streams, server.charged) == (0, 0)
+
+    asyncio.run(with_deepgram(kind, scenario, health="slow"))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_a_stream_uses_the_connection_that_was_warmed(kind: Kind) -> None:
+    seen: list[str] = []
+
+    async def made(*_: Any) -> None:
+        seen.append("made")
+
+    async def reused(*_: Any) -> None:
+        seen.append("reused")
+
+    async def scenario(server: DeepgramStandIn, provider: Any) -> None:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(made)
+        trace.on_connection_reuseconn.append(reused)
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+            warmed = kind(session, key=KEY, url=server.ws_url)
+            await warmed.warm()
+            stream = await warmed.open()
+            await stream.aclose()
+            assert seen == ["made", "reused"]
+            await server.become("refused")
+            await warmed.warm()  # never raises
+
+    asyncio.run(with_deepgram(kind, scenario))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_a_check_finds_wrong_keys_and_models_and_costs_nothing(kind: Kind) -> None:
+    async def scenario(server: DeepgramStandIn, provider: Any) -> None:
         await provider.check()
+        for _ in range(50):
+            if not server.open_streams:
+                break
+            await asyncio.sleep(0.01)
+        assert (server.open_streams, server.charged) == (0, 0)
         async with aiohttp.ClientSession() as session:
             for changes, code in (({"key": "wrong"}, "bad_key"), ({"model": "nova-99"}, "rejected")):
                 with pytest.raises(ProviderError) as caught:
